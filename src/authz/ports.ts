@@ -1,0 +1,272 @@
+/**
+ * The types between the domain and what serves it, and the ports it is served through.
+ * Any file may `import type` from here; nothing here runs.
+ * No port ever rejects: failures are values.
+ */
+
+/** Time, injected everywhere. */
+export interface Clock {
+  /** Wall clock, ms since the epoch: for `exp`, `nbf` and log lines. */
+  wallMs(): number
+  /** Monotonic clock, ms since an arbitrary instant: for deadlines, ages and lives. */
+  monotonicMs(): number
+  /** Runs `run` once after `ms`; the returned function cancels it. Never keeps the process alive. */
+  after(ms: number, run: () => void): () => void
+}
+
+/** One Check as the domain sees it, read from the wire by `envoy/`. */
+export interface CheckView {
+  /** `malformed`: the bytes are not a CheckRequest. `not_http`: no HTTP attributes (Envoy's TCP filter). */
+  readonly form: 'http' | 'not_http' | 'malformed'
+  readonly method: string
+  /** `:path` as Envoy sees it: query included, nothing decoded. May be empty (CONNECT). */
+  readonly path: string
+  readonly host: string
+  /** The credentials header's value, one character a byte (latin1); undefined when absent. */
+  readonly credentials: string | undefined
+  /** How many credentials headers the request carries; above 1 only in raw header mode. */
+  readonly credentialsCount: number
+  /** Wire bytes of all `context_extensions` entries, one character a byte: equal text, equal context. '' when there are none. */
+  readonly contextKey: string
+  /** Decodes the context extensions; called once per distinct `contextKey`. */
+  contextExtensions(): ReadonlyMap<string, string>
+  /** One more request header by its lower-case name, read from the message when asked for. */
+  header(name: string): string | undefined
+}
+
+/** A validated active introspection answer's members (RFC 7662 section 2.2), total. */
+export interface Claims {
+  readonly sub: string | undefined
+  readonly username: string | undefined
+  /** `client_id`, or `azp` where that is absent. */
+  readonly clientId: string | undefined
+  readonly iss: string | undefined
+  readonly audience: readonly string[]
+  /** `scope` (text or list) or `scopes`, split; no empty words. */
+  readonly scopes: readonly string[]
+  readonly tokenType: string | undefined
+  /** Whole seconds since the epoch; undefined: never expires. */
+  readonly expSec: number | undefined
+  /** Whole seconds since the epoch; undefined: valid from the start. */
+  readonly nbfSec: number | undefined
+  /** False where `token_use`, `token_type` or `typ` names a refresh, offline or ID token. */
+  readonly isAccessToken: boolean
+  /** True where `cnf` holds a confirmation: the token is bound to a key. */
+  readonly isBound: boolean
+  /** Every member as the key manager sent it; own properties only (`Object.hasOwn`). Deeply frozen. */
+  readonly members: Readonly<Record<string, unknown>>
+}
+
+/** What is remembered. Frozen, but for the reply slot. */
+export type Answer = ActiveAnswer | InactiveAnswer
+
+export interface ActiveAnswer {
+  readonly active: true
+  readonly claims: Claims
+  /** Monotonic instant at which the answer arrived. */
+  readonly storedAtMs: number
+  /** How long it may serve from `storedAtMs`, whole ms; 0: not remembered. `exp` is compared besides, by the wall clock. */
+  readonly lifeMs: number
+  /** Where `envoy/` keeps the encoded allow reply it derived from this answer. */
+  readonly reply: ReplySlot
+}
+
+export interface InactiveAnswer {
+  readonly active: false
+  readonly storedAtMs: number
+  readonly lifeMs: number
+}
+
+/** A derived value and who derived it: after a reload another encoder owns the slot. */
+export interface ReplySlot {
+  owner: object | undefined
+  value: unknown
+}
+
+/** Why no answer could be had; the metric label of `microgw_introspections_total`. */
+export type UnavailableKind =
+  | 'client_error'
+  | 'unauthorized'
+  | 'throttled'
+  | 'server_error'
+  | 'timeout'
+  | 'network'
+  | 'tls'
+  | 'rejected'
+
+/** One call to the key manager, as a value. */
+export type Introspected =
+  | { readonly kind: 'active'; readonly claims: Claims }
+  | { readonly kind: 'inactive' }
+  | { readonly kind: 'malformed'; readonly detail: string }
+  | {
+      readonly kind: 'unavailable'
+      readonly cause: UnavailableKind
+      /** How long it makes no sense to ask again, ms; 0: not known. */
+      readonly retryAfterMs: number
+      /** For the log: what it most likely means. Never holds a token, secret or foreign error text. */
+      readonly detail: string
+    }
+  /** Too many in flight and waiting. */
+  | { readonly kind: 'overloaded' }
+  /** Still queued when the last waiter gave up: never sent. */
+  | { readonly kind: 'abandoned' }
+
+/** Whether anybody still waits for a queued introspection. */
+export interface Interest {
+  readonly wanted: boolean
+  /** Set by whoever queues: called once, when the last waiter gives up. */
+  whenLost: (() => void) | undefined
+}
+
+export interface Introspector {
+  /** POSTs to `/introspect`, queued behind `maxInFlight`. Once sent it goes on whatever becomes of `interest`. */
+  introspect(token: string, interest: Interest): Promise<Introspected>
+}
+
+export interface AnswerCache {
+  /** Memory only, synchronous: the hot path. Never returns an answer past its life or `exp`. */
+  peek(key: string): Answer | undefined
+  /** The shared store, bounded by `storeTimeout`; undefined where none is configured. */
+  readonly load: ((key: string) => Promise<Answer | undefined>) | undefined
+  /** All tiers. Readable by `peek` when it returns; never awaited, never throws. */
+  remember(key: string, answer: Answer): void
+}
+
+/** A layer of policy: each part must hold by itself; an empty list or undefined asks for nothing. */
+export interface PolicyLayer {
+  /** All of them. */
+  readonly requiredScopes: readonly string[]
+  /** At least one. */
+  readonly anyScopes: readonly string[]
+  /** At least one. */
+  readonly audience: readonly string[]
+  readonly issuer: string | undefined
+  readonly clients: readonly string[]
+  /** Names the answer must carry with a value other than null. */
+  readonly requiredClaims: readonly string[]
+}
+
+export interface PolicyRule extends PolicyLayer {
+  readonly name: string
+  /** Lower-case host names, or `*.suffix`; empty: any. */
+  readonly hosts: readonly string[]
+  /** Exact methods; empty: any. */
+  readonly methods: readonly string[]
+  /** Normalised paths, or `/prefix/*`; empty: any. */
+  readonly paths: readonly string[]
+  readonly anonymous: boolean
+  /** False: this rule's own conditions are only counted and logged. */
+  readonly enforce: boolean
+}
+
+export interface PolicySettings extends PolicyLayer {
+  readonly noMatch: 'allow' | 'deny'
+  readonly rules: readonly PolicyRule[]
+}
+
+export type AllowReason = 'allowed' | 'allowed_anonymous' | 'allowed_preflight'
+
+export type DenyReason =
+  | 'not_http'
+  | 'malformed_request'
+  | 'invalid_route_policy'
+  | 'missing_credentials'
+  | 'malformed_credentials'
+  | 'inactive_token'
+  | 'expired_token'
+  | 'premature_token'
+  | 'wrong_issuer'
+  | 'wrong_audience'
+  | 'not_an_access_token'
+  | 'binding_failed'
+  | 'insufficient_scope'
+  | 'wrong_client'
+  | 'missing_claim'
+  | 'no_matching_rule'
+  | 'insufficient_authentication'
+  | 'ambiguous_path'
+  | 'key_manager_unavailable'
+  | 'overloaded'
+  | 'internal_error'
+
+export type Reason = AllowReason | DenyReason
+
+/** Where the answer behind a decision came from. */
+export type CacheResult = 'hit' | 'miss' | 'shared_hit' | 'stale' | 'none'
+
+/** What was decided; `envoy/` turns it into bytes. */
+export type Decision = Allowed | AllowedWithoutToken | Denied
+
+export interface Allowed {
+  readonly allow: true
+  readonly reason: 'allowed'
+  readonly cache: CacheResult
+  readonly answer: ActiveAnswer
+  /** Whole seconds this answer stays good; 0 when it was not remembered. */
+  readonly maxAgeSeconds: number
+  /** Set where a rule with `enforce = false` would have denied. */
+  readonly wouldDeny: DenyReason | undefined
+}
+
+export interface AllowedWithoutToken {
+  readonly allow: true
+  readonly reason: 'allowed_anonymous' | 'allowed_preflight'
+  readonly cache: 'none'
+  /** True where the credentials header holds another scheme: it is removed whatever the configuration says. */
+  readonly otherScheme: boolean
+}
+
+export interface Denied {
+  readonly allow: false
+  readonly reason: DenyReason
+  readonly cache: CacheResult
+  /** For `insufficient_scope`: the scopes asked for, space separated; else ''. */
+  readonly scope: string
+  /** For `key_manager_unavailable` and `overloaded`: whole seconds, at least 1; else 0. */
+  readonly retryAfterSeconds: number
+  /** For the log: what happened, in words without request data; '' when the reason says it all. */
+  readonly detail: string
+}
+
+export interface Authorizer {
+  /**
+   * Decides one Check. A Promise only where the key manager must be asked; it never rejects.
+   * `deadlineMs` is the monotonic instant by which the answer must have left (the margin is already taken off).
+   * `cancelled` is told when Envoy gives up, so that the waiter is freed.
+   */
+  authorize(check: CheckView, deadlineMs: number, cancelled: Cancellation): Decision | Promise<Decision>
+}
+
+/** A one-shot signal without the cost of an AbortSignal: `whenCancelled` is set by whoever waits, called by the transport. */
+export interface Cancellation {
+  cancelled: boolean
+  whenCancelled: (() => void) | undefined
+}
+
+/** Structured log. `event` is a stable snake_case name; fields are already safe: never a token, a secret or a foreign error's text. */
+export interface Log {
+  debug(event: string, fields?: Readonly<Record<string, unknown>>): void
+  info(event: string, fields?: Readonly<Record<string, unknown>>): void
+  warn(event: string, fields?: Readonly<Record<string, unknown>>): void
+  error(event: string, fields?: Readonly<Record<string, unknown>>): void
+}
+
+/** What the client of the key manager reports. */
+export interface IntrospectionMetrics {
+  /** One outcome of `microgw_introspections_total`; `seconds` is undefined where no call was made. */
+  introspection(outcome: 'active' | 'inactive' | 'malformed' | UnavailableKind, seconds: number | undefined): void
+  introspectionsInFlight(count: number): void
+  breaker(state: 'closed' | 'open' | 'half_open'): void
+}
+
+/** What the cache and the flights report. */
+export interface CacheMetrics {
+  cacheOperation(
+    store: 'memory' | 'shared',
+    operation: 'get' | 'set' | 'delete',
+    result: 'hit' | 'miss' | 'stale' | 'ok' | 'error' | 'timeout' | 'garbage',
+  ): void
+  /** A Check joined a flight already under way. */
+  waiterJoined(): void
+}
