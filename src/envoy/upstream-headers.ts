@@ -1,0 +1,110 @@
+/** Which headers an allow sets for the upstream and which it removes. Pure. */
+import type { Claims } from '../authz/ports.ts'
+
+/** Product section 2.2: a longer value is dropped, and the header removed. */
+const LONGEST_VALUE = 8192
+
+export interface HeaderRules {
+  /** Lower-case header names, each with the claim that fills it; of two entries for one header the first with a value counts. */
+  readonly upstreamHeaders: readonly { readonly header: string; readonly claim: string }[]
+  /** Every header this sidecar could set, those switched off included. */
+  readonly managedHeaders: readonly string[]
+  readonly credentials: { readonly header: string; readonly remove: boolean }
+}
+
+/** One header for the upstream; the value is 0x20-0x7E and never empty. */
+export interface UpstreamHeader {
+  readonly name: string
+  readonly value: string
+}
+
+/** The headers that these claims fill, in the order of the configuration; no name twice. */
+export function headersFor(claims: Claims, rules: HeaderRules): readonly UpstreamHeader[] {
+  const headers: UpstreamHeader[] = []
+  const names = new Set<string>()
+  for (const { header, claim } of rules.upstreamHeaders) {
+    if (names.has(header)) continue
+    const value = headerValue(claimOf(claims, claim))
+    if (value === undefined) continue
+    names.add(header)
+    headers.push({ name: header, value })
+  }
+  return headers
+}
+
+/**
+ * What an allow that sets `names` removes, whether or not the client sent it: every other managed header, the underscore
+ * spelling of every managed header (many upstreams read `x_auth_subject` as `x-auth-subject`), and the credentials
+ * where the configuration says so or `dropCredentials`. Never a name that is set: Envoy removes after it sets.
+ */
+export function headersToRemove(
+  names: ReadonlySet<string>,
+  rules: HeaderRules,
+  dropCredentials: boolean,
+): readonly string[] {
+  const removed = new Set<string>()
+  for (const { header } of rules.upstreamHeaders) removed.add(header)
+  for (const header of rules.managedHeaders) removed.add(header)
+  for (const header of [...removed]) removed.add(header.replaceAll('-', '_'))
+  if (rules.credentials.remove || dropCredentials) removed.add(rules.credentials.header)
+  return [...removed].filter((name) => !names.has(name) && !name.startsWith(':') && name !== 'host')
+}
+
+/** The claim by its name in the configuration; `scope` and `client_id` as the answer was read, not as it was spelt. */
+export function claimOf(claims: Claims, name: string): unknown {
+  switch (name) {
+    case 'sub':
+      return claims.sub
+    case 'username':
+      return claims.username
+    case 'client_id':
+      return claims.clientId
+    case 'scope':
+      return claims.scopes.join(' ')
+    default:
+      return Object.hasOwn(claims.members, name) ? claims.members[name] : undefined
+  }
+}
+
+/**
+ * A claim as a header value: 0x21-0x7E as they are, spaces between them too, all else percent-encoded UTF-8.
+ * CR, LF and NUL so never leave. Undefined: no value, an empty one, or one over 8 KiB.
+ */
+export function headerValue(claim: unknown): string | undefined {
+  const value = textOf(claim)
+  // Encoding never shortens.
+  if (value === undefined || value === '' || value.length > LONGEST_VALUE) return undefined
+  const encoded = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) ? value : percentEncode(value)
+  return encoded.length > LONGEST_VALUE ? undefined : encoded
+}
+
+function textOf(claim: unknown): string | undefined {
+  if (claim === null || claim === undefined) return undefined
+  if (typeof claim === 'object') {
+    if (!Array.isArray(claim)) return JSON.stringify(claim)
+    const words = claim.map(wordOf)
+    return words.includes(undefined) ? JSON.stringify(claim) : words.join(' ')
+  }
+  return wordOf(claim)
+}
+
+function wordOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value
+  if (typeof value === 'boolean') return String(value)
+  // JSON.parse reads 1e999 as Infinity: no value rather than a word nobody sent.
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined
+}
+
+function percentEncode(value: string): string {
+  const bytes = Buffer.from(value, 'utf8')
+  let first = 0
+  while (bytes[first] === 0x20) first += 1
+  let last = bytes.length - 1
+  while (bytes[last] === 0x20) last -= 1
+  let encoded = ''
+  for (const [at, byte] of bytes.entries()) {
+    const isPlain = (byte >= 0x21 && byte <= 0x7e) || (byte === 0x20 && at > first && at < last)
+    encoded += isPlain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }
+  return encoded
+}

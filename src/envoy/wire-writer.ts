@@ -1,0 +1,90 @@
+/**
+ * Writes protobuf's wire format as pieces: bytes that never change, and slots of fixed width that are filled in on every
+ * reply. A template is built once; a reply is a copy of it with its slots filled.
+ */
+
+/** A gap in a template. The widths never change, so that every length prefix around one is right for good. */
+export interface Slot {
+  readonly width: number
+}
+
+/** 21 ASCII characters. */
+export const DECISION_ID: Slot = Object.freeze({ width: 21 })
+/** A double, whole seconds. */
+export const MAX_AGE_SECONDS: Slot = Object.freeze({ width: 8 })
+
+export type Piece = Buffer | Slot
+
+/** An encoded reply with gaps. */
+export class Template {
+  private readonly bytes: Buffer
+  private readonly decisionIdAt: readonly number[]
+  private readonly maxAgeAt: number
+
+  constructor(pieces: readonly Piece[]) {
+    // Not from the shared pool: a template lives long and would keep a whole slab of it alive.
+    this.bytes = Buffer.allocUnsafeSlow(widthOf(pieces))
+    const decisionIdAt: number[] = []
+    let maxAgeAt = -1
+    let at = 0
+    for (const piece of pieces) {
+      if (piece === DECISION_ID) decisionIdAt.push(at)
+      else if (piece === MAX_AGE_SECONDS) maxAgeAt = at
+      if (Buffer.isBuffer(piece)) piece.copy(this.bytes, at)
+      else this.bytes.fill(0x30, at, at + piece.width)
+      at += Buffer.isBuffer(piece) ? piece.length : piece.width
+    }
+    this.decisionIdAt = decisionIdAt
+    this.maxAgeAt = maxAgeAt
+  }
+
+  /** A fresh copy, for good: the transport keeps what it is given until it is written. */
+  fill(decisionId: string, maxAgeSeconds: number): Buffer {
+    const reply = Buffer.allocUnsafe(this.bytes.length)
+    reply.set(this.bytes)
+    for (const at of this.decisionIdAt) reply.write(decisionId, at, DECISION_ID.width, 'latin1')
+    if (this.maxAgeAt >= 0) reply.writeDoubleLE(maxAgeSeconds, this.maxAgeAt)
+    return reply
+  }
+}
+
+/** An embedded message, an embedded map entry, or (through `text`) a string. */
+export function delimited(field: number, pieces: readonly Piece[]): readonly Piece[] {
+  return [Buffer.concat([varint(field * 8 + 2), varint(widthOf(pieces))]), ...pieces]
+}
+
+/** A string; a lone surrogate becomes U+FFFD, so that the bytes are always UTF-8. */
+export function text(field: number, value: string): readonly Piece[] {
+  return delimited(field, [Buffer.from(value, 'utf8')])
+}
+
+/** A varint field, written even where it is 0: an explicit `status.code` is worth two bytes. */
+export function integer(field: number, value: number): Piece {
+  return Buffer.concat([varint(field * 8), varint(value)])
+}
+
+/** A double field, or the gap for one. */
+export function double(field: number, value: number | Slot): readonly Piece[] {
+  const tag = varint(field * 8 + 1)
+  if (typeof value !== 'number') return [tag, value]
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleLE(value)
+  return [tag, bytes]
+}
+
+function varint(value: number): Buffer {
+  const bytes: number[] = []
+  let rest = value
+  while (rest >= 0x80) {
+    bytes.push((rest % 0x80) + 0x80)
+    rest = Math.floor(rest / 0x80)
+  }
+  bytes.push(rest)
+  return Buffer.from(bytes)
+}
+
+function widthOf(pieces: readonly Piece[]): number {
+  let width = 0
+  for (const piece of pieces) width += Buffer.isBuffer(piece) ? piece.length : piece.width
+  return width
+}
