@@ -1,0 +1,80 @@
+/** Header names: where credentials come from, and which headers the upstream gets. */
+import type { Config } from './config.ts'
+import type { Report } from './report.ts'
+import type { Settings } from './settings.ts'
+
+const DEFAULTS = [
+  ['x-auth-subject', 'sub'],
+  ['x-auth-username', 'username'],
+  ['x-auth-client-id', 'client_id'],
+  ['x-auth-scope', 'scope'],
+] as const
+
+/** RFC 9110 section 7.6.1, with what proxies treat alike. */
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** Metadata members this sidecar fills itself. */
+const OWN_METADATA = ['reason', 'decision_id', 'cache', 'max_age_seconds']
+
+/** The credentials header; WSO2 writes `Authorization`, on the wire it is lower-case. */
+export function readCredentials(settings: Settings, report: Report): Config['credentials'] {
+  const key = 'authConfig.authorizationHeader'
+  const header = (settings.text(key) ?? '').toLowerCase()
+  const problem = nameProblem(header)
+  if (problem !== undefined) report.error(key, `The header name ${problem}.`)
+  return { header, remove: settings.isOn('authConfig.removeAuthHeaderFromOutMessage') }
+}
+
+/** Effective headers, and every name that is ours to set. */
+export function readUpstreamHeaders(
+  settings: Settings,
+  credentialsHeader: string,
+  report: Report,
+): Pick<Config, 'upstreamHeaders' | 'managedHeaders'> {
+  const headers = new Map<string, string>(DEFAULTS)
+  const written = settings.value('upstreamHeaders')
+  for (const [header, claim] of written instanceof Map ? written : []) {
+    const key = `upstreamHeaders.${header}`
+    const problem = header === credentialsHeader ? 'is the credentials header' : nameProblem(header)
+    const twin = [...headers.keys()].find(
+      (other) => other !== header && other.replaceAll('_', '-') === header.replaceAll('_', '-'),
+    )
+    if (problem !== undefined) report.error(key, `The header name ${problem}.`)
+    else if (twin !== undefined)
+      report.error(key, `Differs from \`${twin}\` only in \`_\`, which many upstreams read alike. Choose another name.`)
+    else if (typeof claim !== 'string') report.error(key, 'Must be the name of a claim, in quotes.')
+    else headers.set(header, claim)
+  }
+  return {
+    upstreamHeaders: [...headers].filter(([, claim]) => claim !== '').map(([header, claim]) => ({ header, claim })),
+    managedHeaders: [...headers.keys()],
+  }
+}
+
+function nameProblem(header: string): string | undefined {
+  if (header.toLowerCase() !== header) return `must be lower-case: write \`${header.toLowerCase()}\``
+  if (header.startsWith(':')) return 'may not be a pseudo header'
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]{1,256}$/.test(header)) return 'must be a token of RFC 9110, 1 to 256 characters'
+  if (header === 'host' || header === 'content-length' || HOP_BY_HOP.includes(header)) return `may not be \`${header}\``
+  return header.startsWith('x-envoy-') ? 'may not begin with `x-envoy-`' : undefined
+}
+
+/** `[metadata]`. */
+export function readMetadata(settings: Settings, report: Report): Config['metadata'] {
+  const claims = settings.list('metadata.claims')
+  for (const claim of claims) {
+    if (OWN_METADATA.includes(claim))
+      report.error('metadata.claims', `\`${claim}\` is filled by this sidecar itself. Remove it.`)
+  }
+  return { claims: [...new Set(claims)] }
+}

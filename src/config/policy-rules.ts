@@ -1,0 +1,99 @@
+/** `[policy]` and `[[policy.rules]]`. */
+import type { PolicyLayer, PolicyRule, PolicySettings } from '../authz/ports.ts'
+import { nearest } from './nearest.ts'
+import { hostProblem, methodProblem, pathProblem, scopeProblem } from './policy-words.ts'
+import type { Report } from './report.ts'
+import { nameOf, SCHEMA } from './schema.ts'
+import { RULE_PREFIX } from './schema-policy.ts'
+import type { Settings } from './settings.ts'
+import { isTable } from './tables.ts'
+import { readValue, type Value } from './values.ts'
+
+const ruleRows = SCHEMA.filter((row) => row.path.startsWith(RULE_PREFIX))
+
+/** What every request must hold, and the rules. */
+export function readPolicy(settings: Settings, report: Report): PolicySettings {
+  for (const key of ['policy.acrValues', 'policy.maxAuthAge']) {
+    if (settings.source(key) !== undefined)
+      report.error(key, 'Step-up authentication is not supported yet. Remove the key.')
+  }
+  const layer = readLayer((name) => settings.value(`policy.${name}`), 'policy', report)
+  const written = settings.value('policy.rules')
+  const rules = Array.isArray(written)
+    ? written.map((rule: unknown, index) => readRule(rule, index, settings, report))
+    : []
+  for (const [index, { name }] of rules.entries()) {
+    if (rules.findIndex((other) => other.name === name) < index)
+      report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
+  }
+  return { ...layer, noMatch: settings.text('policy.noMatch') === 'deny' ? 'deny' : 'allow', rules }
+}
+
+function readRule(rule: unknown, index: number, settings: Settings, report: Report): PolicyRule {
+  const at = `policy.rules[${index}]`
+  const values = new Map<string, Value>()
+  for (const [key, written] of Object.entries(isTable(rule) ? rule : {})) {
+    const row = ruleRows.find((candidate) => nameOf(candidate.path) === key)
+    if (row === undefined) {
+      const near = nearest(
+        key,
+        ruleRows.map((candidate) => nameOf(candidate.path)),
+      )
+      report.error(`${at}.${key}`, `Unknown key. The nearest known key of a rule is \`${near ?? ''}\`.`)
+      continue
+    }
+    const read = readValue(row, written, {
+      env: settings.env,
+      fromText: false,
+      follow: true,
+      usesFile: (path) => settings.usesFile(path),
+    })
+    if (read.kind === 'value') values.set(key, read.value)
+    if (read.kind === 'problem') report.error(`${at}.${key}`, `\`${key}\` ${read.problem}.`)
+  }
+  const list = (name: string): readonly string[] => texts(values.get(name))
+  const name = values.get('name')
+  const hosts = list('hosts').map((host) => host.toLowerCase())
+  checkWords(hosts, `${at}.hosts`, hostProblem, report)
+  checkWords(list('methods'), `${at}.methods`, methodProblem, report)
+  checkWords(list('paths'), `${at}.paths`, pathProblem, report)
+  return {
+    ...readLayer((key) => values.get(key), at, report),
+    name: typeof name === 'string' ? name : `rule-${index + 1}`,
+    hosts,
+    methods: list('methods'),
+    paths: list('paths'),
+    anonymous: values.get('anonymous') === true,
+    enforce: values.get('enforce') !== false,
+  }
+}
+
+function readLayer(value: (name: string) => Value | undefined, at: string, report: Report): PolicyLayer {
+  const list = (name: string): readonly string[] => texts(value(name))
+  const issuer = value('issuer')
+  for (const name of ['requiredScopes', 'anyScopes']) checkWords(list(name), `${at}.${name}`, scopeProblem, report)
+  return {
+    requiredScopes: list('requiredScopes'),
+    anyScopes: list('anyScopes'),
+    audience: list('audience'),
+    issuer: typeof issuer === 'string' ? issuer : undefined,
+    clients: list('clients'),
+    requiredClaims: list('requiredClaims'),
+  }
+}
+
+function texts(value: Value | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
+}
+
+function checkWords(
+  words: readonly string[],
+  key: string,
+  problemOf: (word: string) => string | undefined,
+  report: Report,
+): void {
+  for (const word of words) {
+    const problem = problemOf(word)
+    if (problem !== undefined) report.error(key, `${JSON.stringify(word.slice(0, 100))} ${problem}.`)
+  }
+}

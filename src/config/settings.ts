@@ -1,0 +1,181 @@
+/** All keys together: flags over environment over file over defaults, each read by its type. */
+import { formatDuration, parseDuration } from './duration.ts'
+import type { Environment } from './references.ts'
+import type { Report } from './report.ts'
+import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
+import { Secret } from './secret.ts'
+import { readValue, type Value } from './values.ts'
+import type { Source, WrittenKeys } from './written.ts'
+
+/** Typed look-ups by documented path; asking for another type than the row's is a mistake in this program and throws. */
+export interface Settings {
+  /** Written text or the default; undefined where there is neither. */
+  text(path: string): string | undefined
+  secret(path: string): Secret | undefined
+  secrets(path: string): readonly Secret[]
+  /** Undefined where nothing is written and there is no default. */
+  flag(path: string): boolean | undefined
+  isOn(path: string): boolean
+  /** Whole; the row has a default or a problem was reported. */
+  integer(path: string): number
+  durationMs(path: string): number
+  list(path: string): readonly string[]
+  value(path: string): Value | undefined
+  /** Whether somebody wrote a value that is not empty and not wrong. */
+  isWritten(path: string): boolean
+  /** Whether nothing was written: a wrong value is not reported as missing besides. */
+  isMissing(path: string): boolean
+  /** What is written in the file or a variable, before its unit is applied; undefined where nothing is. */
+  raw(path: string): unknown
+  source(path: string): Source | undefined
+  readonly env: Environment
+  /** Notes a file whose change means a reload. */
+  usesFile(path: string): void
+}
+
+/** Reads every written value and reports the wrong ones. `layers`: later ones win. */
+export function readSettings(
+  layers: readonly WrittenKeys[],
+  env: Environment,
+  report: Report,
+  usesFile: (path: string) => void,
+): Settings {
+  const written: WrittenKeys = new Map()
+  for (const layer of layers) {
+    for (const [path, one] of layer)
+      if (one.value !== '' || one.row.emptyIsValue || !written.has(path)) written.set(path, one)
+  }
+  const values = new Map<string, Value>()
+  const invalid = new Set<string>()
+  for (const [path, { row, value, source }] of written) {
+    const read = readValue(row, value, {
+      env,
+      usesFile,
+      fromText: source.kind !== 'file',
+      follow: !isSwitchedOff(path, written),
+    })
+    if (read.kind === 'value') values.set(path, read.value)
+    if (read.kind !== 'problem') continue
+    invalid.add(path)
+    const place =
+      source.kind === 'variable'
+        ? ` (environment variable ${source.name})`
+        : source.kind === 'flag'
+          ? ' (command line)'
+          : ''
+    report.error(path, `\`${nameOf(path)}\`${place} ${read.problem}.`, source.kind === 'file' ? source.line : undefined)
+  }
+  return new SettingsView(values, invalid, written, env, usesFile)
+}
+
+/** True below a table whose `enabled` is written false: it is type-checked and otherwise ignored. */
+function isSwitchedOff(path: string, written: WrittenKeys): boolean {
+  for (let table = tableOf(path); table !== ''; table = tableOf(table)) {
+    const enabled = written.get(`${table}.enabled`)?.value
+    if (enabled === false || (typeof enabled === 'string' && enabled.toLowerCase() === 'false')) return true
+  }
+  return false
+}
+
+class SettingsView implements Settings {
+  readonly env: Environment
+  readonly usesFile: (path: string) => void
+  readonly #values: ReadonlyMap<string, Value>
+  readonly #invalid: ReadonlySet<string>
+  readonly #written: WrittenKeys
+
+  constructor(
+    values: ReadonlyMap<string, Value>,
+    invalid: ReadonlySet<string>,
+    written: WrittenKeys,
+    env: Environment,
+    usesFile: (path: string) => void,
+  ) {
+    this.#values = values
+    this.#invalid = invalid
+    this.#written = written
+    this.env = env
+    this.usesFile = usesFile
+  }
+
+  value(path: string): Value | undefined {
+    return this.#values.get(path) ?? defaultOf(rowOf(path))
+  }
+
+  text(path: string): string | undefined {
+    const value = this.value(path)
+    return value === undefined || typeof value === 'string' ? value : mistaken(path)
+  }
+
+  secret(path: string): Secret | undefined {
+    const value = this.value(path)
+    return value === undefined || value instanceof Secret ? value : mistaken(path)
+  }
+
+  secrets(path: string): readonly Secret[] {
+    const value = this.value(path)
+    return Array.isArray(value) ? value.filter((one) => one instanceof Secret) : []
+  }
+
+  flag(path: string): boolean | undefined {
+    const value = this.value(path)
+    return value === undefined || typeof value === 'boolean' ? value : mistaken(path)
+  }
+
+  isOn(path: string): boolean {
+    return this.flag(path) === true
+  }
+
+  integer(path: string): number {
+    const value = this.value(path)
+    return typeof value === 'number' ? value : mistaken(path)
+  }
+
+  durationMs(path: string): number {
+    return this.integer(path)
+  }
+
+  list(path: string): readonly string[] {
+    const value = this.value(path)
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : mistaken(path)
+  }
+
+  isWritten(path: string): boolean {
+    return this.#values.has(path)
+  }
+
+  isMissing(path: string): boolean {
+    return !this.#values.has(path) && !this.#invalid.has(path)
+  }
+
+  raw(path: string): unknown {
+    return this.#written.get(path)?.value
+  }
+
+  source(path: string): Source | undefined {
+    return this.#written.get(path)?.source
+  }
+}
+
+function defaultOf(row: Row): Value | undefined {
+  if (row.type === 'duration' && typeof row.default === 'string') return parseDuration(row.default)
+  if (row.type === 'addresses' && typeof row.default === 'string') return [row.default]
+  return row.default
+}
+
+function mistaken(path: string): never {
+  throw new Error(`configuration key ${path} is read as a type it does not have`)
+}
+
+/** The effective value of every key that is used, as a person would write it; secrets are masked. */
+export function describeValue(settings: Settings, row: Row): string {
+  const value = settings.value(row.path)
+  if (value === undefined) return '-'
+  if (row.type === 'secret' || row.type === 'secrets') return '[redacted]'
+  if (row.type === 'duration' && typeof value === 'number') return formatDuration(value)
+  if (value instanceof Map) return JSON.stringify(Object.fromEntries(value))
+  return JSON.stringify(value)
+}
+
+/** Rows a file or a variable can set. */
+export const SETTABLE = SCHEMA.filter((row) => !row.path.endsWith('*') && !row.path.includes('[]'))

@@ -1,0 +1,227 @@
+/** The tables of a file, matched to the rows of the table of keys: case of table names disregarded, key names exact. */
+import { isDeepStrictEqual } from 'node:util'
+import { nearest } from './nearest.ts'
+import type { Report } from './report.ts'
+import { nameOf, type Row, SCHEMA, tableOf } from './schema.ts'
+import type { TomlDocument, TomlTable } from './toml.ts'
+import type { WrittenKeys } from './written.ts'
+
+const rows = SCHEMA.filter((row) => !row.path.includes('[]') && !row.path.endsWith('.*'))
+const rowsByTable = Map.groupBy(rows, (row) => tableOf(row.path).toLowerCase())
+const rowsByLowerPath = new Map(rows.map((row) => [row.path.toLowerCase(), row]))
+const wildcards = SCHEMA.filter((row) => row.path.endsWith('.*'))
+/** Every table that holds a row, and its ancestors: lower case -> documented spelling. */
+const knownTables = new Map(
+  rows.flatMap((row) => ancestors(tableOf(row.path)).map((path) => [path.toLowerCase(), path])),
+)
+const ownTables = [...knownTables.values(), ...rows.filter((row) => row.type === 'map').map((row) => row.path)]
+
+function ancestors(path: string): readonly string[] {
+  return path === '' ? [] : [...ancestors(tableOf(path)), path]
+}
+
+/** What a file says; problems with its names go to the report. */
+export function readTables(document: TomlDocument, report: Report): WrittenKeys {
+  const reader = new TableReader(document.lines, report)
+  reader.walk(document.root, '')
+  reader.nameUnused()
+  return reader.written
+}
+
+/** A table of TOML: neither list, date nor big integer. */
+export function isTable(value: unknown): value is TomlTable {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
+}
+
+class TableReader {
+  readonly written: WrittenKeys = new Map()
+  readonly #lines: ReadonlyMap<string, number>
+  readonly #report: Report
+  /** Top-level table -> unused paths below it, as written. */
+  readonly #unused = new Map<string, Set<string>>()
+
+  constructor(lines: ReadonlyMap<string, number>, report: Report) {
+    this.#lines = lines
+    this.#report = report
+  }
+
+  walk(table: TomlTable, path: string): void {
+    for (const key of Object.keys(table)) {
+      const value = table[key]
+      const keyPath = path === '' ? key : `${path}.${key}`
+      if (isTable(value)) this.#table(value, keyPath)
+      else if (Array.isArray(value) && value.length > 0 && value.every(isTable)) this.#tables(value, keyPath)
+      else this.#leaf(value, path, key)
+    }
+  }
+
+  #table(value: TomlTable, path: string): void {
+    const lower = path.toLowerCase()
+    const row = rowsByLowerPath.get(lower)
+    if (row?.type === 'map') return this.#map(value, row, path)
+    if (row !== undefined && row.type !== 'tables') {
+      return this.#report.error(
+        row.path,
+        `\`${row.path}\` is a key, not a table. Write \`${nameOf(row.path)} = ...\`.`,
+        this.#line(path),
+      )
+    }
+    if (row?.path === 'policy.rules') {
+      return this.#report.error(row.path, 'Rules are an array of tables. Write `[[policy.rules]]`.', this.#line(path))
+    }
+    if (knownTables.has(lower)) return this.walk(value, path)
+    const wildcard = wildcardOf(lower)
+    if (wildcard !== undefined) {
+      // An empty table says nothing, but its name is still worth a notice.
+      if (Object.keys(value).length === 0 || wildcard.status === 'later') this.#accept(wildcard, path)
+      return this.walk(value, path)
+    }
+    this.#unknownTable(path)
+  }
+
+  #tables(value: readonly TomlTable[], path: string): void {
+    const lower = path.toLowerCase()
+    const row = rowsByLowerPath.get(lower)
+    if (row?.type === 'tables') return this.#write(row, value, path)
+    const wildcard = wildcardOf(lower)
+    if (wildcard !== undefined) return this.#accept(wildcard, path)
+    if (row === undefined && knownTables.has(lower)) {
+      return this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
+    }
+    if (row !== undefined) return this.#write(row, value, path)
+    this.#unknownTable(path)
+  }
+
+  #map(value: TomlTable, row: Row, path: string): void {
+    const earlier = this.written.get(row.path)?.value
+    const merged = new Map<string, unknown>(earlier instanceof Map ? earlier : [])
+    for (const key of Object.keys(value)) {
+      if (merged.has(key) && merged.get(key) !== value[key])
+        this.#twice(`${row.path}.${key}`, this.#line(`${path}.${key}`))
+      merged.set(key, value[key])
+    }
+    this.written.set(row.path, { row, value: merged, source: { kind: 'file', line: this.#line(path) } })
+  }
+
+  #leaf(value: unknown, table: string, key: string): void {
+    const siblings = rowsByTable.get(table.toLowerCase()) ?? []
+    const path = table === '' ? key : `${table}.${key}`
+    const row = siblings.find((sibling) => nameOf(sibling.path) === key)
+    if (row !== undefined && row.type !== 'map') return this.#write(row, value, path)
+    const line = this.#line(path)
+    const near = nearest(
+      key,
+      siblings.map((sibling) => nameOf(sibling.path)),
+      2,
+    )
+    const wildcard = wildcardOf(path.toLowerCase())
+    if (wildcard !== undefined && near === undefined) return this.#accept(wildcard, path)
+    if (table === '') return this.#topLevel(key, line)
+    if (near?.toLowerCase() === key.toLowerCase()) {
+      return this.#report.error(path, `Unknown key. Key names are matched exactly: write \`${near}\`.`, line)
+    }
+    const suggestion = near ?? nearest(key, [...siblings.map((sibling) => nameOf(sibling.path)), ...tablesIn(table)])
+    this.#report.error(
+      path,
+      `Unknown key. ${suggestion === undefined ? 'Remove it.' : `The nearest known key here is \`${suggestion}\`.`}`,
+      line,
+    )
+  }
+
+  #topLevel(key: string, line: number | undefined): void {
+    const home = rows.find((row) => nameOf(row.path).toLowerCase() === key.toLowerCase())
+    const table = knownTables.get(key.toLowerCase())
+    if (table !== undefined) return this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
+    const advice =
+      home === undefined
+        ? 'Keys stand below a table such as `[keyManager]`.'
+        : `It belongs below \`[${tableOf(home.path)}]\`.`
+    this.#report.error(key, `Unknown key outside of any table. ${advice}`, line)
+  }
+
+  #write(row: Row, value: unknown, path: string): void {
+    const earlier = this.written.get(row.path)
+    const line = this.#line(path)
+    if (earlier !== undefined && !isDeepStrictEqual(earlier.value, value)) return this.#twice(row.path, line)
+    this.written.set(row.path, { row, value, source: { kind: 'file', line } })
+    if (row.status === 'unused') this.#report.notice(row.path, 'Not used by this sidecar.', line)
+  }
+
+  #twice(path: string, line: number | undefined): void {
+    this.#report.error(
+      path,
+      'Written twice with different values (table names are matched without regard to case). Keep one.',
+      line,
+    )
+  }
+
+  #accept(wildcard: Row, path: string): void {
+    if (wildcard.status === 'later') {
+      return this.#report.error(
+        path,
+        `${wildcard.doc.replace(/\.$/, '')}: not supported yet. Remove this table.`,
+        this.#line(path),
+      )
+    }
+    const top = wildcard.path.slice(0, -2)
+    const unused = this.#unused.get(top) ?? new Set()
+    this.#unused.set(top, unused.add(path.slice(top.length + 1)))
+  }
+
+  #unknownTable(path: string): void {
+    const parent = tableOf(path)
+    const line = this.#line(path)
+    if (parent !== '' && knownTables.has(parent.toLowerCase())) {
+      const siblings = [
+        ...tablesIn(parent),
+        ...(rowsByTable.get(parent.toLowerCase()) ?? []).map((row) => nameOf(row.path)),
+      ]
+      const near = nearest(nameOf(path), siblings)
+      return this.#report.error(
+        path,
+        `Unknown table. ${near === undefined ? 'Remove it.' : `The nearest known name in \`[${parent}]\` is \`${near}\`.`}`,
+        line,
+      )
+    }
+    const near = nearest(path, ownTables, 2)
+    if (near !== undefined) return this.#report.error(path, `Unknown table. Did you mean \`[${near}]\`?`, line)
+    this.#report.notice(path, `\`[${path}]\` is not known to this sidecar and not used.`, line)
+  }
+
+  /** One notice for each table of WSO2 that means nothing here. */
+  nameUnused(): void {
+    for (const [top, unused] of this.#unused) {
+      const partly = rows.some((row) => row.path.toLowerCase().startsWith(`${top.toLowerCase()}.`))
+      const names = [...unused].filter((name) => name !== '')
+      const listed = names.length > 8 ? `${names.slice(0, 8).join(', ')}, ...` : names.join(', ')
+      const detail =
+        partly && names.length > 0
+          ? `\`[${top}]\`: ${listed}: not used by this sidecar.`
+          : `\`[${top}]\` is not used by this sidecar.`
+      this.#report.notice(top, detail, this.#line(top) ?? this.#line(`${top}.${names[0] ?? ''}`))
+    }
+  }
+
+  #line(path: string): number | undefined {
+    return lineIn(this.#lines, path)
+  }
+}
+
+/** The line of a key or table: tables lower-cased, the key's own case kept. */
+export function lineIn(lines: ReadonlyMap<string, number>, path: string): number | undefined {
+  const lower = path.toLowerCase()
+  const table = tableOf(lower)
+  const exact = `${table === '' ? '' : `${table}.`}${nameOf(path)}`
+  return lines.get(exact) ?? lines.get(lower) ?? lines.get(`${lower}[0]`)
+}
+
+function wildcardOf(lowerPath: string): Row | undefined {
+  return wildcards.find(({ path }) => {
+    const top = path.slice(0, -2).toLowerCase()
+    return lowerPath === top || lowerPath.startsWith(`${top}.`)
+  })
+}
+
+function tablesIn(table: string): readonly string[] {
+  return ownTables.filter((path) => tableOf(path).toLowerCase() === table.toLowerCase()).map(nameOf)
+}

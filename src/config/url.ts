@@ -1,0 +1,34 @@
+/** Checks of URLs that will receive tokens or credentials. No message quotes the URL: it may hold a password. */
+
+export interface UrlRules {
+  readonly allowInsecure: boolean
+  readonly allowQuery: boolean
+}
+
+/** What is wrong with it, as the rest of a sentence; undefined: nothing. */
+export function urlProblem(text: string, rules: UrlRules): string | undefined {
+  // `new URL` drops tabs and line ends and turns backslashes round: what is checked must be what is called.
+  if (/[^\x21-\x7e]|\\/.test(text)) return 'must be a URL in plain ASCII without spaces'
+  if (!/^https?:\/\/[^/?#]/i.test(text)) return 'must be an http:// or https:// URL'
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined) return 'is not a well-formed URL'
+  if (/^https?:\/\/[^/?#]*@/i.test(text))
+    return 'may not hold a user name or password; credentials have keys of their own'
+  if (text.includes('#')) return 'may not hold a fragment (`#`)'
+  if (text.includes('?') && !rules.allowQuery) return 'may not hold a query (`?`)'
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && !rules.allowInsecure) {
+    return 'is plain http to a host other than loopback: tokens and credentials would go unencrypted. Use https, or set `keyManager.allowInsecure = true`'
+  }
+  return undefined
+}
+
+/** `localhost`, 127.0.0.0/8 and `::1`. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[?::1\]?)$/i.test(host)
+}
+
+/** serverUrl + `/` + tokenContext + `/introspect`, slashes never doubled. */
+export function introspectionUrl(serverUrl: string, tokenContext: string): string {
+  const context = tokenContext.replace(/^\/+|\/+$/g, '')
+  return [serverUrl.replace(/\/+$/, ''), ...(context === '' ? [] : [context]), 'introspect'].join('/')
+}
