@@ -42,10 +42,11 @@ export function readEnvironment(env: Environment, report: Report): WrittenKeys {
 function warnOfSlip(name: string, lower: string, report: Report): void {
   if (KUBERNETES.test(name) || !TOP_TABLES.some((table) => lower.startsWith(`${table}_`))) return
   if (/^(policy_rules|upstreamheaders_|jwttokenconfig_)/.test(lower)) {
-    return report.warning(
+    report.warning(
       name,
       'Arrays of tables and [upstreamHeaders] cannot be set by an environment variable: it is ignored. Write them in the file.',
     )
+    return
   }
   const near = settable.find((candidate) => editDistance(lower, candidate.lower) <= 2)
   if (near !== undefined) report.warning(name, `This environment variable sets nothing. Did you mean ${near.name}?`)

@@ -71,7 +71,10 @@ function checkPassword(settings: Settings, report: Report): void {
 }
 
 function checkDirectToken(refresh: boolean, settings: Settings, report: Report): void {
-  if (!refresh) return need(`${OAUTH2}.directToken.accessToken`, 'for directToken without refresh', settings, report)
+  if (!refresh) {
+    need(`${OAUTH2}.directToken.accessToken`, 'for directToken without refresh', settings, report)
+    return
+  }
   need(`${OAUTH2}.refresh.refreshUrl`, 'to refresh a direct token', settings, report)
   need(`${OAUTH2}.refresh.refreshToken`, 'to refresh a direct token', settings, report)
   needClient('refresh', settings, report)

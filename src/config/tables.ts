@@ -58,23 +58,32 @@ class TableReader {
   #table(value: TomlTable, path: string): void {
     const lower = path.toLowerCase()
     const row = rowsByLowerPath.get(lower)
-    if (row?.type === 'map') return this.#map(value, row, path)
+    if (row?.type === 'map') {
+      this.#map(value, row, path)
+      return
+    }
     if (row !== undefined && row.type !== 'tables') {
-      return this.#report.error(
+      this.#report.error(
         row.path,
         `\`${row.path}\` is a key, not a table. Write \`${nameOf(row.path)} = ...\`.`,
         this.#line(path),
       )
+      return
     }
     if (row?.path === 'policy.rules') {
-      return this.#report.error(row.path, 'Rules are an array of tables. Write `[[policy.rules]]`.', this.#line(path))
+      this.#report.error(row.path, 'Rules are an array of tables. Write `[[policy.rules]]`.', this.#line(path))
+      return
     }
-    if (knownTables.has(lower)) return this.walk(value, path)
+    if (knownTables.has(lower)) {
+      this.walk(value, path)
+      return
+    }
     const wildcard = wildcardOf(lower)
     if (wildcard !== undefined) {
       // An empty table says nothing, but its name is still worth a notice.
       if (Object.keys(value).length === 0 || wildcard.status === 'later') this.#accept(wildcard, path)
-      return this.walk(value, path)
+      this.walk(value, path)
+      return
     }
     this.#unknownTable(path)
   }
@@ -82,13 +91,23 @@ class TableReader {
   #tables(value: readonly TomlTable[], path: string): void {
     const lower = path.toLowerCase()
     const row = rowsByLowerPath.get(lower)
-    if (row?.type === 'tables') return this.#write(row, value, path)
-    const wildcard = wildcardOf(lower)
-    if (wildcard !== undefined) return this.#accept(wildcard, path)
-    if (row === undefined && knownTables.has(lower)) {
-      return this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
+    if (row?.type === 'tables') {
+      this.#write(row, value, path)
+      return
     }
-    if (row !== undefined) return this.#write(row, value, path)
+    const wildcard = wildcardOf(lower)
+    if (wildcard !== undefined) {
+      this.#accept(wildcard, path)
+      return
+    }
+    if (row === undefined && knownTables.has(lower)) {
+      this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
+      return
+    }
+    if (row !== undefined) {
+      this.#write(row, value, path)
+      return
+    }
     this.#unknownTable(path)
   }
 
@@ -107,7 +126,10 @@ class TableReader {
     const siblings = rowsByTable.get(table.toLowerCase()) ?? []
     const path = table === '' ? key : `${table}.${key}`
     const row = siblings.find((sibling) => nameOf(sibling.path) === key)
-    if (row !== undefined && row.type !== 'map') return this.#write(row, value, path)
+    if (row !== undefined && row.type !== 'map') {
+      this.#write(row, value, path)
+      return
+    }
     const line = this.#line(path)
     const near = nearest(
       key,
@@ -115,10 +137,17 @@ class TableReader {
       2,
     )
     const wildcard = wildcardOf(path.toLowerCase())
-    if (wildcard !== undefined && near === undefined) return this.#accept(wildcard, path)
-    if (table === '') return this.#topLevel(key, line)
+    if (wildcard !== undefined && near === undefined) {
+      this.#accept(wildcard, path)
+      return
+    }
+    if (table === '') {
+      this.#topLevel(key, line)
+      return
+    }
     if (near?.toLowerCase() === key.toLowerCase()) {
-      return this.#report.error(path, `Unknown key. Key names are matched exactly: write \`${near}\`.`, line)
+      this.#report.error(path, `Unknown key. Key names are matched exactly: write \`${near}\`.`, line)
+      return
     }
     const suggestion = near ?? nearest(key, [...siblings.map((sibling) => nameOf(sibling.path)), ...tablesIn(table)])
     this.#report.error(
@@ -131,7 +160,10 @@ class TableReader {
   #topLevel(key: string, line: number | undefined): void {
     const home = rows.find((row) => nameOf(row.path).toLowerCase() === key.toLowerCase())
     const table = knownTables.get(key.toLowerCase())
-    if (table !== undefined) return this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
+    if (table !== undefined) {
+      this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
+      return
+    }
     const advice =
       home === undefined
         ? 'Keys stand below a table such as `[keyManager]`.'
@@ -142,7 +174,10 @@ class TableReader {
   #write(row: Row, value: unknown, path: string): void {
     const earlier = this.written.get(row.path)
     const line = this.#line(path)
-    if (earlier !== undefined && !isDeepStrictEqual(earlier.value, value)) return this.#twice(row.path, line)
+    if (earlier !== undefined && !isDeepStrictEqual(earlier.value, value)) {
+      this.#twice(row.path, line)
+      return
+    }
     this.written.set(row.path, { row, value, source: { kind: 'file', line } })
     if (row.status === 'unused') this.#report.notice(row.path, 'Not used by this sidecar.', line)
   }
@@ -157,11 +192,12 @@ class TableReader {
 
   #accept(wildcard: Row, path: string): void {
     if (wildcard.status === 'later') {
-      return this.#report.error(
+      this.#report.error(
         path,
         `${wildcard.doc.replace(/\.$/, '')}: not supported yet. Remove this table.`,
         this.#line(path),
       )
+      return
     }
     const top = wildcard.path.slice(0, -2)
     const unused = this.#unused.get(top) ?? new Set()
@@ -177,14 +213,18 @@ class TableReader {
         ...(rowsByTable.get(parent.toLowerCase()) ?? []).map((row) => nameOf(row.path)),
       ]
       const near = nearest(nameOf(path), siblings)
-      return this.#report.error(
+      this.#report.error(
         path,
         `Unknown table. ${near === undefined ? 'Remove it.' : `The nearest known name in \`[${parent}]\` is \`${near}\`.`}`,
         line,
       )
+      return
     }
     const near = nearest(path, ownTables, 2)
-    if (near !== undefined) return this.#report.error(path, `Unknown table. Did you mean \`[${near}]\`?`, line)
+    if (near !== undefined) {
+      this.#report.error(path, `Unknown table. Did you mean \`[${near}]\`?`, line)
+      return
+    }
     this.#report.notice(path, `\`[${path}]\` is not known to this sidecar and not used.`, line)
   }
 

@@ -173,8 +173,14 @@ class KeyScanner {
       this.#string(true)
       return
     }
-    if (char === '[') return this.#array(path, depth)
-    if (char === '{') return this.#inlineTable(path, depth)
+    if (char === '[') {
+      this.#array(path, depth)
+      return
+    }
+    if (char === '{') {
+      this.#inlineTable(path, depth)
+      return
+    }
     const start = this.#at
     while (!['', ',', ']', '}', '#', '\n', '\r'].includes(this.#peek())) this.#at += 1
     if (this.#text.slice(start, this.#at).trim() === '') throw new Refused('a value is expected here', start)
