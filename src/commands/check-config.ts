@@ -1,0 +1,123 @@
+/** `check-config`: every problem of a configuration at once, with file and line. */
+import type { Loaded, Problem } from '../config/config.ts'
+import { formatDuration } from '../config/duration.ts'
+import { DEFAULT_FILE, loadSettings } from '../config/load.ts'
+import type { Environment } from '../config/references.ts'
+import { describeValue, SETTABLE, type Settings } from '../config/settings.ts'
+import type { Io } from './io.ts'
+
+export const CHECK_CONFIG_HELP = `Usage: micro-gw-authz check-config [--config FILE] [--wso2]
+
+Reads the configuration as \`serve\` would, and prints every problem with its line.
+
+  --config FILE  default ${DEFAULT_FILE}
+  --wso2         also prints each key of WSO2's that is used: effective value, unit, and how WSO2 reads it
+
+Exit status: 0 usable, 1 not usable, 2 wrong usage.
+`
+
+interface Options {
+  readonly file: string | undefined
+  readonly wso2: boolean
+}
+
+/** Exit status 0: usable (warnings and notices may be printed); 1: errors; 2: wrong usage. */
+export async function runCheckConfig(args: readonly string[], env: Environment, io: Io): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    io.out(CHECK_CONFIG_HELP)
+    return 0
+  }
+  const options = readOptions(args)
+  if (options === undefined) {
+    io.err(CHECK_CONFIG_HELP)
+    return 2
+  }
+  const { loaded, settings } = loadSettings({ file: options.file, env })
+  const file = options.file ?? DEFAULT_FILE
+  for (const problem of loaded.problems) io.out(`${formatProblem(problem, file)}\n`)
+  if (options.wso2 && settings !== undefined) io.out(`\n${describeWso2(settings, loaded)}`)
+  io.out(summary(loaded))
+  return loaded.ok ? 0 : 1
+}
+
+function readOptions(args: readonly string[]): Options | undefined {
+  let file: string | undefined
+  let wso2 = false
+  for (let index = 0; index < args.length; index++) {
+    const arg = args[index] ?? ''
+    if (arg === '--wso2') wso2 = true
+    else if (arg.startsWith('--config=')) file = arg.slice('--config='.length)
+    else if (arg === '--config') {
+      index += 1
+      file = args[index]
+      if (file === undefined) return undefined
+    } else return undefined
+  }
+  return file === '' ? undefined : { file, wso2 }
+}
+
+/** `file:line: error: key: message`, as compilers write it. */
+export function formatProblem(problem: Problem, file: string): string {
+  const place = problem.line === undefined ? file : `${file}:${problem.line}`
+  const key = problem.key === '' ? '' : `${problem.key}: `
+  return `${place}: ${problem.severity}: ${key}${problem.message}`
+}
+
+function summary(loaded: Loaded): string {
+  const count = (severity: Problem['severity']): number =>
+    loaded.problems.filter((one) => one.severity === severity).length
+  const counts = `${count('error')} errors, ${count('warning')} warnings, ${count('notice')} notices`
+  return loaded.ok ? `The configuration is usable: ${counts}.\n` : `The configuration is NOT usable: ${counts}.\n`
+}
+
+/** Where WSO2's reading is another one than ours. */
+const WSO2_READINGS: Readonly<Record<string, (settings: Settings) => string>> = {
+  'keyManager.timestampSkew': (settings) => {
+    const raw = Number(settings.raw('keyManager.timestampSkew'))
+    return Number.isFinite(raw)
+      ? `milliseconds in its code (${formatDuration(raw)}), seconds in its documentation`
+      : 'milliseconds in its code'
+  },
+  'server.timestampSkew': () => 'milliseconds',
+  'keyManager.external': () => 'false: its key-validation service; true: introspection',
+  'keyManager.security.basic.enabled': () => 'default true, with admin/admin; silently beats oauth2',
+  'caching.tokenCacheExpiryTime': () => 'milliseconds in its code, seconds by its comment; 0: nothing is cached',
+  'caching.tokenCacheCapacity': () => 'entries in its code, MB by its comment',
+  'keyManager.security.oauth2.credentialBearer': () => 'an unknown value silently means NO_BEARER',
+  'keyManager.tokenContext': () => 'slashes may be doubled',
+  'b7a.observability.metrics.enabled': () => 'the whole metrics service',
+}
+
+/** One line for each key of WSO2's that is used here. */
+function describeWso2(settings: Settings, loaded: Loaded): string {
+  const rows = SETTABLE.filter((row) => row.origin === 'wso2' && row.status !== 'unused' && row.type !== 'tables')
+  const table = rows.map((row) => {
+    const unit = row.type === 'duration' ? `duration (bare: ${row.unit ?? '-'})` : row.type
+    return [
+      row.path,
+      effective(row.path, loaded) ?? describeValue(settings, row),
+      unit,
+      WSO2_READINGS[row.path]?.(settings) ?? 'the same',
+    ]
+  })
+  const lines = [['key', 'effective', 'unit', "WSO2's reading"], ...table]
+  const widths = [0, 1, 2].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
+  return `${lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')}\n\n`
+}
+
+/** Values that rules change after reading. */
+function effective(path: string, loaded: Loaded): string | undefined {
+  if (!loaded.ok) return undefined
+  if (path === 'keyManager.timestampSkew') return formatDuration(loaded.config.keyManager.timestampSkewMs)
+  if (path === 'keyManager.external') return 'true'
+  if (path === 'caching.enabled') return String(loaded.config.caching.enabled)
+  if (path === 'keyManager.security.basic.enabled') return String(loaded.config.keyManager.security.kind === 'basic')
+  return undefined
+}
