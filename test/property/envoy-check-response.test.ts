@@ -1,0 +1,123 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { describe, it } from 'mocha'
+import { createReplyEncoder } from '../../src/envoy/check-response.ts'
+import {
+  answerOf,
+  claimsOf,
+  DECISION,
+  DEFAULT_HEADERS,
+  DENY_REASONS,
+  decodeReply,
+  metadata,
+  settingsOf,
+} from '../unit/envoy/samples.ts'
+
+const anyText = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string(),
+  fc.constantFrom(' ', '\r\n', '\ud800', ''),
+)
+const present = fc.option(anyText, { nil: undefined })
+const json = fc.jsonValue({ maxDepth: 4, stringUnit: 'grapheme' })
+const claims = fc
+  .record({
+    sub: present,
+    username: present,
+    clientId: present,
+    iss: present,
+    audience: fc.array(anyText, { maxLength: 3 }),
+    scopes: fc.array(anyText, { maxLength: 5 }),
+    expSec: fc.option(fc.nat(), { nil: undefined }),
+    members: fc.dictionary(fc.constantFrom('tenant', 'roles', '__proto__', 'constructor'), json),
+  })
+  .map(claimsOf)
+
+const settings = settingsOf({
+  upstreamHeaders: [
+    ...DEFAULT_HEADERS,
+    { header: 'x-tenant', claim: 'tenant' },
+    { header: 'x-roles', claim: 'roles' },
+    { header: 'x-proto', claim: '__proto__' },
+  ],
+  managedHeaders: [...DEFAULT_HEADERS.map(({ header }) => header), 'x-tenant', 'x-roles', 'x-proto', 'x-off'],
+  metadataClaims: ['tenant', 'roles', '__proto__'],
+})
+
+describe('envoy/check-response, by chance', () => {
+  it('E05 F29 sets or removes every managed header, in 0x20-0x7E, for any claims', () => {
+    const encoder = createReplyEncoder(settings)
+    fc.assert(
+      fc.property(claims, fc.constantFrom('hit', 'miss', 'shared_hit', 'stale'), fc.nat(), (some, cache, age) => {
+        const decision = { allow: true, reason: 'allowed', cache, answer: answerOf(some), maxAgeSeconds: age } as const
+        const reply = decodeReply(encoder.encode({ ...decision, wouldDeny: undefined }, DECISION))
+        expect(reply.status?.code).to.equal(0)
+        const set = (reply.ok_response?.headers ?? []).map(({ header }) => header.key)
+        const removed = reply.ok_response?.headers_to_remove ?? []
+        for (const { header, append, append_action } of reply.ok_response?.headers ?? []) {
+          expect(header.value).to.match(/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/)
+          expect(append?.value).to.equal(false)
+          expect(append_action).to.equal('OVERWRITE_IF_EXISTS_OR_ADD')
+        }
+        const both = [...set, ...removed]
+        expect(both).to.have.length(new Set(both).size)
+        expect(both).to.include.members(settings.managedHeaders.flatMap((name) => [name, name.replaceAll('-', '_')]))
+        expect(metadata(reply, 'max_age_seconds')).to.equal(age)
+        expect(metadata(reply, 'cache')).to.equal(cache)
+        expect(metadata(reply, 'sub')).to.equal(some.sub?.toWellFormed())
+        expect(metadata(reply, 'decision_id')).to.equal(DECISION)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('reads back any JSON claim from the metadata', () => {
+    const encoder = createReplyEncoder(settings)
+    fc.assert(
+      fc.property(json, (tenant) => {
+        const answer = answerOf(claimsOf({ members: { tenant } }))
+        const decision = { allow: true, reason: 'allowed', cache: 'hit', answer, maxAgeSeconds: 1 } as const
+        const reply = decodeReply(encoder.encode({ ...decision, wouldDeny: undefined }, DECISION))
+        // Through JSON: -0 and own `__proto__` members are not what is looked at here.
+        expect(JSON.stringify(metadata(reply, 'tenant'))).to.equal(JSON.stringify(withoutProto(tenant)))
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('P02 denies for every reason, whatever scope, realm and time to wait', () => {
+    const realm = fc.string({ unit: 'binary', maxLength: 30 })
+    const unavailable = fc.constantFrom('deny', 'error')
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...DENY_REASONS),
+        realm,
+        unavailable,
+        anyText,
+        fc.integer(),
+        (reason, name, how, scope, wait) => {
+          const encoder = createReplyEncoder(settingsOf({ realm: name, unavailable: how }))
+          const decision = { allow: false, reason, cache: 'none', scope, retryAfterSeconds: wait, detail: '' } as const
+          const reply = decodeReply(encoder.encode(decision, DECISION))
+          expect(reply.status?.code).to.be.greaterThan(0)
+          expect(reply.ok_response).to.equal(undefined)
+          const refusal = reply.denied_response ?? reply.error_response
+          for (const { header } of refusal?.headers ?? []) expect(header.value).to.match(/^[\x20-\x7e]+$/)
+          expect(refusal?.body).to.match(/^[\x20-\x7e]+$/)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+})
+
+/** The loader reads into objects with a prototype, where `__proto__` is no member. */
+function withoutProto(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutProto)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => name !== '__proto__')
+      .map(([name, item]) => [name, withoutProto(item)]),
+  )
+}

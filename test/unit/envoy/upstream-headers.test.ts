@@ -1,0 +1,91 @@
+import { expect } from 'chai'
+import { describe, it } from 'mocha'
+import { claimOf, headersFor, headersToRemove, headerValue } from '../../../src/envoy/upstream-headers.ts'
+import { claimsOf, settingsOf } from './samples.ts'
+
+describe('envoy/upstream-headers', () => {
+  const values: readonly (readonly [claim: unknown, value: string | undefined])[] = [
+    ['admin@carbon.super', 'admin@carbon.super'],
+    ['100%', '100%'],
+    ['two  words', 'two  words'],
+    [' edge ', '%20edge%20'],
+    ['   ', '%20%20%20'],
+    ['émile', '%C3%A9mile'],
+    ['a\r\nb\0\t', 'a%0D%0Ab%00%09'],
+    ['😀', '%F0%9F%98%80'],
+    ['\ud800', '%EF%BF%BD'],
+    ['\x7f', '%7F'],
+    [42, '42'],
+    [0, '0'],
+    [1.5, '1.5'],
+    [Number.POSITIVE_INFINITY, undefined],
+    [true, 'true'],
+    [false, 'false'],
+    [['a', 1, true], 'a 1 true'],
+    [['a', { b: null }], '["a",{"b":null}]'],
+    [[], undefined],
+    [{ a: [1, 'é'] }, '{"a":[1,"%C3%A9"]}'],
+    [{}, '{}'],
+    ['', undefined],
+    [null, undefined],
+    [undefined, undefined],
+    ['a'.repeat(8192), 'a'.repeat(8192)],
+    ['a'.repeat(8193), undefined],
+    ['é'.repeat(1366), undefined],
+  ]
+  for (const [claim, value] of values) {
+    it(`F29 writes ${String(JSON.stringify(claim)).slice(0, 40)} as ${String(value).slice(0, 40)}`, () => {
+      expect(headerValue(claim)).to.equal(value)
+    })
+  }
+
+  it('takes the standard claims as they were read and others by their own name only', () => {
+    const claims = claimsOf({ sub: 's', clientId: 'azp-of-it', scopes: ['a', 'b'], members: { tenant: 't', sub: 'x' } })
+    expect(claimOf(claims, 'sub')).to.equal('s')
+    expect(claimOf(claims, 'client_id')).to.equal('azp-of-it')
+    expect(claimOf(claims, 'scope')).to.equal('a b')
+    expect(claimOf(claims, 'tenant')).to.equal('t')
+    expect(claimOf(claims, 'constructor')).to.equal(undefined)
+    expect(claimOf(claims, '__proto__')).to.equal(undefined)
+  })
+
+  it('fills one header from the first of its claims that has a value', () => {
+    const rules = settingsOf({
+      upstreamHeaders: [
+        { header: 'x-user', claim: 'username' },
+        { header: 'x-user', claim: 'sub' },
+        { header: 'x-user', claim: 'client_id' },
+      ],
+    })
+    expect(headersFor(claimsOf({ sub: 's', clientId: 'c' }), rules)).to.deep.equal([{ name: 'x-user', value: 's' }])
+  })
+
+  it('removes what is not set, every underscore spelling, and the credentials', () => {
+    expect(headersToRemove(new Set(['x-auth-subject']), settingsOf(), false)).to.deep.equal([
+      'x-auth-username',
+      'x-auth-client-id',
+      'x-auth-scope',
+      'x_auth_subject',
+      'x_auth_username',
+      'x_auth_client_id',
+      'x_auth_scope',
+      'authorization',
+    ])
+  })
+
+  it('keeps the credentials where the configuration says so, unless they are of another scheme', () => {
+    const rules = settingsOf({ credentials: { header: 'x-token', remove: false } })
+    expect(headersToRemove(new Set(), rules, false)).not.to.include('x-token')
+    expect(headersToRemove(new Set(), rules, true)).to.include('x-token')
+  })
+
+  it('never removes a name that is set, in whatever way it came to the list', () => {
+    const rules = settingsOf({
+      credentials: { header: 'authorization', remove: true },
+      managedHeaders: ['x-a', 'x_a', 'user', 'authorization', ':path', 'host'],
+      upstreamHeaders: [],
+    })
+    const names = new Set(['authorization', 'x_a', 'user'])
+    expect(headersToRemove(names, rules, true)).to.deep.equal(['x-a'])
+  })
+})
