@@ -39,7 +39,7 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set([
 
 /** Builds replies for one configuration; another encoder never uses what this one left in an answer's reply slot. */
 export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
-  const removalsBySet = new Map<string, readonly Piece[]>()
+  const removalsBySet = new Map<string, Piece>()
   const refusals = new Map<string, Template>()
   const withoutToken = new Map<string, Template>()
 

@@ -1,7 +1,7 @@
 /** The CheckResponse, put together in one place. */
 import { type StructMember, struct } from './struct.ts'
 import type { UpstreamHeader } from './upstream-headers.ts'
-import { delimited, integer, type Piece, Template, text } from './wire-writer.ts'
+import { delimited, integer, joined, type Piece, Template, text } from './wire-writer.ts'
 
 /** google.rpc.Code. */
 const OK = 0
@@ -18,7 +18,7 @@ export interface OkBody {
   readonly kind: 'ok'
   readonly set: readonly UpstreamHeader[]
   /** `headersToRemove` encoded by `removals`. */
-  readonly remove: readonly Piece[]
+  readonly remove: Piece
 }
 
 export interface RefusalBody {
@@ -40,32 +40,31 @@ export function checkResponse(body: OkBody | RefusalBody, metadata: readonly Str
   let response: readonly Piece[]
   if (body.kind === 'ok') {
     status = OK
-    response = delimited(3, [...body.set.flatMap((header) => headerOption(2, header)), ...body.remove])
+    response = delimited(3, [...body.set.flatMap((header) => headerOption(2, header)), body.remove])
   } else {
     if (body.status !== OK) status = body.status
     response = delimited(body.kind === 'error' ? 5 : 2, [
       ...delimited(1, [integer(1, body.http)]),
       ...body.headers.flatMap((header) => headerOption(2, header)),
-      ...text(3, body.body),
+      text(3, body.body),
     ])
   }
   return new Template([...delimited(1, [integer(1, status)]), ...response, ...delimited(4, struct(metadata))])
 }
 
 /** `OkHttpResponse.headers_to_remove`. */
-export function removals(names: readonly string[]): readonly Piece[] {
-  return names.flatMap((name) => text(5, name))
+export function removals(names: readonly string[]): Piece {
+  return joined(names.map((name) => text(5, name)))
 }
 
 /**
  * Both `append: false` and the action: releases differ in which of the two they obey, and one alone appends beside the
  * client's own header on some of them (E04). On a deny `append: true` would be dropped (E09).
  */
-function headerOption(field: number, header: ReplyHeader): readonly Piece[] {
-  const value = typeof header.value === 'string' ? text(2, header.value) : delimited(2, header.value)
-  return delimited(field, [
-    ...delimited(1, [...text(1, header.name), ...value]),
-    ...delimited(2, [integer(1, 0)]),
-    integer(3, OVERWRITE_IF_EXISTS_OR_ADD),
-  ])
+const OVERWRITE = joined([...delimited(2, [integer(1, 0)]), integer(3, OVERWRITE_IF_EXISTS_OR_ADD)])
+
+function headerOption(field: number, { name, value }: ReplyHeader): readonly Piece[] {
+  const key = text(1, name)
+  const header = typeof value === 'string' ? [key, text(2, value)] : [key, ...delimited(2, value)]
+  return delimited(field, [...delimited(1, header), OVERWRITE])
 }

@@ -21,14 +21,14 @@ export function struct(members: readonly StructMember[]): readonly Piece[] {
 }
 
 function field(name: string, value: readonly Piece[]): readonly Piece[] {
-  return delimited(1, [...text(1, name), ...delimited(2, value)])
+  return delimited(1, [text(1, name), ...delimited(2, value)])
 }
 
 function encodedValue(value: unknown, depth: number): readonly Piece[] | undefined {
   if (depth > DEEPEST) return undefined
   switch (typeof value) {
     case 'string':
-      return text(3, value)
+      return [text(3, value)]
     case 'number':
       // JSON.parse reads 1e999 as Infinity, which no JSON that Envoy writes from this could hold.
       return Number.isFinite(value) ? double(2, value) : undefined

@@ -48,39 +48,67 @@ export class Template {
   }
 }
 
-/** An embedded message, an embedded map entry, or (through `text`) a string. */
+/** An embedded message or map entry. `field` is below 16 here and everywhere below: every tag is one byte. */
 export function delimited(field: number, pieces: readonly Piece[]): readonly Piece[] {
-  return [Buffer.concat([varint(field * 8 + 2), varint(widthOf(pieces))]), ...pieces]
+  const width = widthOf(pieces)
+  const prefix = Buffer.allocUnsafe(1 + varintWidth(width))
+  prefix[0] = field * 8 + 2
+  writeVarint(prefix, 1, width)
+  return [prefix, ...pieces]
 }
 
 /** A string; a lone surrogate becomes U+FFFD, so that the bytes are always UTF-8. */
-export function text(field: number, value: string): readonly Piece[] {
-  return delimited(field, [Buffer.from(value, 'utf8')])
+export function text(field: number, value: string): Piece {
+  const width = Buffer.byteLength(value, 'utf8')
+  const bytes = Buffer.allocUnsafe(1 + varintWidth(width) + width)
+  bytes[0] = field * 8 + 2
+  bytes.write(value, writeVarint(bytes, 1, width), 'utf8')
+  return bytes
 }
 
 /** A varint field, written even where it is 0: an explicit `status.code` is worth two bytes. */
 export function integer(field: number, value: number): Piece {
-  return Buffer.concat([varint(field * 8), varint(value)])
+  const bytes = Buffer.allocUnsafe(1 + varintWidth(value))
+  bytes[0] = field * 8
+  writeVarint(bytes, 1, value)
+  return bytes
 }
 
 /** A double field, or the gap for one. */
 export function double(field: number, value: number | Slot): readonly Piece[] {
-  const tag = varint(field * 8 + 1)
+  const tag = Buffer.from([field * 8 + 1])
   if (typeof value !== 'number') return [tag, value]
-  const bytes = Buffer.alloc(8)
+  const bytes = Buffer.allocUnsafe(8)
   bytes.writeDoubleLE(value)
   return [tag, bytes]
 }
 
-function varint(value: number): Buffer {
-  const bytes: number[] = []
+/** Pieces without gaps as one, for what is used again and again. Throws where there is a gap: it would be lost. */
+export function joined(pieces: readonly Piece[]): Piece {
+  return Buffer.concat(
+    pieces.map((piece) => {
+      if (!Buffer.isBuffer(piece)) throw new Error('a piece with a gap cannot be joined')
+      return piece
+    }),
+  )
+}
+
+function varintWidth(value: number): number {
+  let width = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) width += 1
+  return width
+}
+
+/** Returns where the next byte goes. */
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start
   let rest = value
-  while (rest >= 0x80) {
-    bytes.push((rest % 0x80) + 0x80)
-    rest = Math.floor(rest / 0x80)
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) {
+    bytes[at] = (rest % 0x80) + 0x80
+    at += 1
   }
-  bytes.push(rest)
-  return Buffer.from(bytes)
+  bytes[at] = rest
+  return at + 1
 }
 
 function widthOf(pieces: readonly Piece[]): number {
