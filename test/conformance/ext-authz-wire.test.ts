@@ -67,6 +67,22 @@ describe('ext_authz on the wire', () => {
     })
   }
 
+  it("says WSO2's words in the body", () => {
+    const body = (reason: DenyReason) => deny(reason).denied_response?.body
+    expect(body('inactive_token')).to.equal(
+      '{"fault":{"code":900901,"message":"Invalid Credentials",' +
+        '"description":"Invalid Credentials. Make sure you have given the correct access token"}}',
+    )
+    expect(body('wrong_client')).to.equal(
+      '{"fault":{"code":900908,"message":"Resource forbidden ",' +
+        '"description":"Resource forbidden . Unclassified Authentication Failure"}}',
+    )
+    const short = 'The access token does not allow you to access the requested resource'
+    expect(body('insufficient_scope')).to.equal(
+      `{"fault":{"code":900910,"message":"${short}","description":"${short}"}}`,
+    )
+  })
+
   it('E01 says status.code on the wire even where it is 0', () => {
     const bytes = encoder.encode(anonymous, DECISION)
     expect([...bytes.subarray(0, 4)]).to.deep.equal([0x0a, 0x02, 0x08, 0x00])
