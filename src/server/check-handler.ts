@@ -1,0 +1,154 @@
+/**
+ * One gRPC call is one Check: arrival, decode, decide, encode, send, record.
+ * Every way out sends gRPC status 0 with a reply that was built as a deny or by a decision to allow (P01, E01, E03):
+ * a gRPC error is an ALLOW where Envoy's `failure_mode_allow` is on, and so is an empty reply.
+ */
+import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js'
+import type { Cancellation, CheckView, Clock, Decision, Denied, Log } from '../authz/ports.ts'
+import { systemClock } from '../clock.ts'
+import type { DecisionLog } from '../telemetry/decision-log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { waitUntilMs } from './deadline.ts'
+import { createDecisionIds } from './decision-id.ts'
+import type { Pipeline } from './pipeline.ts'
+import { createRecord } from './record.ts'
+
+/**
+ * `CheckResponse{status{code: 13}, denied_response{status{code: 500}}}` written out: for when even the encoder throws.
+ * Field numbers from ext_authz.md section 1.
+ */
+const LAST_RESORT_DENY = Buffer.from([0x0a, 0x02, 0x08, 0x0d, 0x12, 0x05, 0x0a, 0x03, 0x08, 0xf4, 0x03])
+
+/** A request that could not even be decoded, where the decoder broke its promise not to throw. */
+const UNREADABLE: CheckView = {
+  form: 'malformed',
+  method: '',
+  path: '',
+  host: '',
+  credentials: undefined,
+  credentialsCount: 0,
+  contextKey: '',
+  contextExtensions: () => new Map(),
+  header: () => undefined,
+}
+
+function deny(reason: 'internal_error' | 'key_manager_unavailable', detail: string): Denied {
+  const retryAfterSeconds = reason === 'internal_error' ? 0 : 1
+  return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds, detail }
+}
+
+const INTERNAL_ERROR = deny('internal_error', 'an exception while deciding')
+const TOO_LATE = deny('key_manager_unavailable', 'decided after the deadline of the caller')
+const CANCELLED = deny('key_manager_unavailable', 'cancelled by the caller')
+
+export interface CheckHandlerDependencies {
+  /** The object graph of the newest configuration; read once per call. */
+  readonly pipeline: () => Pipeline
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly decisions: DecisionLog
+  readonly log: Log
+}
+
+export interface CheckHandler {
+  readonly handle: handleUnaryCall<Buffer, Buffer>
+  /** Checks that wait for an answer at this moment. */
+  inFlight(): number
+}
+
+export function createCheckHandler(dependencies: CheckHandlerDependencies): CheckHandler {
+  const { pipeline, clock, metrics, log } = dependencies
+  const record = createRecord(dependencies)
+  const nextDecisionId = createDecisionIds()
+  let waiting = 0
+
+  /** `what` is ours; the exception's text is foreign and may quote the request. */
+  function report(what: string, thrown: unknown): void {
+    log.error('check_failed', { what, error: thrown instanceof Error ? thrown.name : typeof thrown })
+  }
+
+  function encode(graph: Pipeline, decision: Decision, decisionId: string): Buffer | undefined {
+    try {
+      return graph.encode(decision, decisionId)
+    } catch (thrown) {
+      report('encode', thrown)
+      return undefined
+    }
+  }
+
+  /** The only place that sends. The clock is read after encoding, so that what is late is seen as late (E02, F28). */
+  function answer(
+    call: { readonly cancelled: boolean },
+    callback: sendUnaryData<Buffer>,
+    graph: Pipeline,
+    check: CheckView,
+    decided: Decision,
+    arrivedAtMs: number,
+    callerDeadlineAtMs: number,
+  ): void {
+    const decisionId = nextDecisionId()
+    let decision = decided
+    let reply = encode(graph, decision, decisionId)
+    const answeredAtMs = clock.monotonicMs()
+    if (decision.allow && (call.cancelled || answeredAtMs > callerDeadlineAtMs)) {
+      decision = call.cancelled ? CANCELLED : TOO_LATE
+      reply = encode(graph, decision, decisionId)
+    }
+    if (reply === undefined) {
+      decision = INTERNAL_ERROR
+      reply = encode(graph, decision, decisionId) ?? LAST_RESORT_DENY
+    }
+    callback(null, reply)
+    try {
+      record(check, decision, decisionId, answeredAtMs - arrivedAtMs, graph.unavailable)
+    } catch (thrown) {
+      report('record', thrown)
+    }
+  }
+
+  return {
+    inFlight: () => waiting,
+    handle(call, callback) {
+      const arrivedAtMs = clock.monotonicMs()
+      // grpc-js computed the deadline by the system's wall clock: the same clock says how much is left, whatever clock was injected.
+      const deadline = call.getDeadline()
+      const callerDeadlineAtMs =
+        deadline === Number.POSITIVE_INFINITY ? deadline : arrivedAtMs + Number(deadline) - systemClock.wallMs()
+
+      const graph = pipeline()
+      let check = UNREADABLE
+      let decided: Decision | Promise<Decision>
+      const cancellation: Cancellation = { cancelled: call.cancelled, whenCancelled: undefined }
+      try {
+        check = graph.decode(call.request)
+        const untilMs = waitUntilMs(arrivedAtMs, callerDeadlineAtMs, graph.timeoutMs)
+        decided = graph.authorizer.authorize(check, untilMs, cancellation)
+      } catch (thrown) {
+        report('decide', thrown)
+        decided = INTERNAL_ERROR
+      }
+      if (!(decided instanceof Promise)) {
+        answer(call, callback, graph, check, decided, arrivedAtMs, callerDeadlineAtMs)
+        return
+      }
+
+      waiting += 1
+      metrics.checksInFlight(1)
+      call.on('cancelled', () => {
+        cancellation.cancelled = true
+        cancellation.whenCancelled?.()
+      })
+      decided
+        .catch((thrown: unknown) => {
+          report('decide', thrown)
+          return INTERNAL_ERROR
+        })
+        .then((decision) => {
+          waiting -= 1
+          metrics.checksInFlight(-1)
+          answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
+        })
+        .catch((thrown: unknown) => report('answer', thrown))
+    },
+  }
+}

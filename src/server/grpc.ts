@@ -1,0 +1,135 @@
+/** The ext_authz gRPC server: binds TCP, TLS or a Unix socket, drains, stops. What a call becomes is in `check-handler.ts`. */
+import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js'
+import type { ListenAddress } from '../config/config.ts'
+import { authorizationService, healthService } from '../envoy/definition.ts'
+import { type CheckHandlerDependencies, createCheckHandler } from './check-handler.ts'
+import type { HealthService } from './health.ts'
+import { createServerTls, type RenewableCredentials, type ServerTls } from './server-tls.ts'
+import { removeStaleSocket, withSocketMode } from './unix-socket.ts'
+
+/** Product contract section 5. channelz is on by default and halves the throughput. */
+const OPTIONS: ServerOptions = {
+  'grpc.enable_channelz': 0,
+  'grpc.max_concurrent_streams': 1024,
+  'grpc.max_receive_message_length': 16 * 1024 * 1024,
+}
+
+/** Behind a load balancer connections must come round; a sidecar's own Envoy would only be disturbed. */
+const REMOTE_OPTIONS: ServerOptions = {
+  ...OPTIONS,
+  'grpc.max_connection_age_ms': 30 * 60 * 1000,
+  'grpc.max_connection_age_grace_ms': 10 * 1000,
+}
+
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/
+
+export interface BindOptions {
+  /** Octal mode of a Unix socket's file. */
+  readonly socketMode: number
+  readonly tls: ServerTls | undefined
+}
+
+export interface GrpcServer {
+  /** Resolves with `127.0.0.1:PORT` or `unix:/path`; rejects with an Error that names the address. */
+  bind(listen: ListenAddress, options: BindOptions): Promise<string>
+  /** Certificates for connections to come, on every TLS listener. */
+  renewTls(tls: ServerTls): void
+  /** Checks that wait for an answer. */
+  inFlight(): number
+  /** Stops accepting, finishes what is in flight for at most `timeoutMs`, then cuts off. */
+  drain(timeoutMs: number): Promise<void>
+  /** At once: what is in flight is reset. */
+  stop(): Promise<void>
+}
+
+export function createGrpcServer(
+  dependencies: CheckHandlerDependencies & { readonly health: HealthService },
+): GrpcServer {
+  const { health, clock, log } = dependencies
+  const handler = createCheckHandler(dependencies)
+  // One grpc-js server a listener: the connection age is an option of the whole server.
+  const servers: Server[] = []
+  const renewables: RenewableCredentials[] = []
+
+  function createServer(isRemote: boolean): Server {
+    const server = new Server(isRemote ? REMOTE_OPTIONS : OPTIONS)
+    server.addService(authorizationService, { Check: handler.handle })
+    server.addService(healthService, { ...health.implementation })
+    return server
+  }
+
+  function credentialsFor(tls: ServerTls | undefined): ServerCredentials {
+    if (tls === undefined) return ServerCredentials.createInsecure()
+    const renewable = createServerTls(tls)
+    renewables.push(renewable)
+    return renewable.credentials
+  }
+
+  function cutOff(): void {
+    for (const server of servers) server.forceShutdown()
+    servers.length = 0
+  }
+
+  return {
+    async bind(listen, { socketMode, tls }) {
+      const isRemote = listen.kind === 'tcp' && !LOOPBACK.test(listen.host)
+      const server = createServer(isRemote)
+      const credentials = credentialsFor(tls)
+      if (listen.kind === 'unix') {
+        await removeStaleSocket(listen.path)
+        await withSocketMode(socketMode, () => bindOne(server, `unix:${listen.path}`, credentials))
+        servers.push(server)
+        return `unix:${listen.path}`
+      }
+      const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
+      const port = await bindOne(server, `${host}:${listen.port}`, credentials)
+      servers.push(server)
+      const address = `${host}:${port}`
+      if (isRemote && tls?.clientCa === undefined) {
+        const advice =
+          'anyone who reaches this port can ask whether a token is valid: bind loopback or a Unix socket, or set extAuthz.tls.clientCaFile'
+        log.warn('ext_authz_open_port', { address, advice })
+      }
+      return address
+    },
+    renewTls(tls) {
+      for (const renewable of renewables) renewable.renew(tls)
+    },
+    inFlight: handler.inFlight,
+    async drain(timeoutMs) {
+      health.close()
+      // tryShutdown can hang on a stuck session.
+      let cancelTimer: () => void = () => {}
+      const timeout = new Promise<void>((resolve) => {
+        cancelTimer = clock.after(timeoutMs, resolve)
+      })
+      await Promise.race([Promise.all(servers.map(shutDown)), timeout])
+      cancelTimer()
+      cutOff()
+    },
+    async stop() {
+      health.close()
+      cutOff()
+    },
+  }
+}
+
+function bindOne(server: Server, target: string, credentials: ServerCredentials): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(target, credentials, (error, port) => {
+      if (error === null) resolve(port)
+      else reject(new Error(`cannot listen on ${target}: ${reasonOf(error)}`))
+    })
+  })
+}
+
+/** grpc-js wraps the system's reason: `... errors: [listen EADDRINUSE: address already in use ...]`. */
+function reasonOf(error: Error): string {
+  return /\bE[A-Z]{3,}\b/.exec(error.message)?.[0] ?? 'not a usable address'
+}
+
+function shutDown(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.tryShutdown(() => resolve())
+  })
+}

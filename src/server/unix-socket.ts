@@ -1,0 +1,36 @@
+/** The care a Unix socket's file needs: who may connect, and what an unclean end left behind. */
+import { lstat, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+
+/**
+ * Removes a stale socket file. Only where nobody answers on it: else a second sidecar would silently take the first one's place.
+ * @throws Error naming the path, where somebody listens there or the file is no socket.
+ */
+export async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found === undefined) return
+  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket: remove it or choose another path`)
+  if (await isAnswered(path)) throw new Error(`another process listens on ${path}`)
+  await rm(path, { force: true })
+}
+
+/** Runs `bind` under a umask that gives the socket file exactly `mode`: a later chmod would leave it open for a moment. */
+export async function withSocketMode<T>(mode: number, bind: () => Promise<T>): Promise<T> {
+  const before = process.umask(0o777 & ~mode)
+  try {
+    return await bind()
+  } finally {
+    process.umask(before)
+  }
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
