@@ -1,0 +1,108 @@
+/**
+ * The two admin listeners of the product contract section 5. What kubelet and Prometheus need is reachable from outside the
+ * pod, and nothing else; what tells about configuration and requests answers on loopback only.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { HostPort } from '../config/config.ts'
+import type { DecisionLog } from '../telemetry/decision-log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { VERSION } from '../telemetry/version.ts'
+import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
+import { renderStatusPage } from './status-page.ts'
+
+export interface AdminOptions {
+  readonly listen: HostPort
+  /** Undefined: no local listener. */
+  readonly localListen: HostPort | undefined
+  /** Undefined, or false when called: `/metrics` is 404. */
+  readonly metrics: Metrics | undefined
+  /** Asked at each scrape, so that a reload can switch it; default true. */
+  readonly metricsEnabled?: () => boolean
+  /** Configuration loaded, listener bound, not draining. The key manager is no part of it. */
+  readonly ready: () => boolean
+  /** Redacted: secrets print themselves as `[redacted]`. */
+  readonly config: () => object
+  readonly status: () => object
+  readonly decisions: DecisionLog
+}
+
+export interface Admin {
+  /** `host:port` as bound. */
+  readonly address: string
+  readonly localAddress: string | undefined
+  close(): Promise<void>
+}
+
+/** Rejects with an Error that names the address that cannot be bound; nothing stays bound then. */
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const admin = await serveHttp(options.listen, (path) => replyOutside(options, path))
+  if (options.localListen === undefined) {
+    return { address: admin.address, localAddress: undefined, close: admin.close }
+  }
+  try {
+    const local = await serveHttp(options.localListen, (path, request) => replyLocal(options, path, request))
+    return {
+      address: admin.address,
+      localAddress: local.address,
+      close: async () => {
+        await Promise.all([admin.close(), local.close()])
+      },
+    }
+  } catch (error) {
+    await admin.close()
+    throw error
+  }
+}
+
+async function replyOutside(options: AdminOptions, path: string): Promise<HttpReply> {
+  switch (path) {
+    case '/livez':
+      return { status: 200, contentType: 'text/plain', body: 'ok\n' }
+    case '/readyz':
+      return options.ready()
+        ? { status: 200, contentType: 'text/plain', body: 'ready\n' }
+        : { status: 503, contentType: 'text/plain', body: 'not ready\n' }
+    case '/metrics': {
+      if (options.metrics === undefined || options.metricsEnabled?.() === false) return NOT_FOUND
+      const { contentType, body } = await options.metrics.exposition()
+      return { status: 200, contentType, body }
+    }
+    default:
+      return NOT_FOUND
+  }
+}
+
+function replyLocal(options: AdminOptions, path: string, request: IncomingMessage): HttpReply {
+  if (!isLoopbackHost(request.headers.host)) {
+    return { status: 421, contentType: 'text/plain', body: 'ask for a loopback name\n' }
+  }
+  switch (path) {
+    case '/':
+      return {
+        status: 200,
+        contentType: 'text/html; charset=utf-8',
+        body: renderStatusPage(VERSION, options.status(), options.decisions.recent()),
+      }
+    case '/config':
+      return json(options.config())
+    case '/status':
+      return json(options.status())
+    case '/decisions':
+      return json({ decisions: options.decisions.recent() })
+    default: {
+      const id = /^\/decisions\/([0-9a-f]{8}-\d{12})$/.exec(path)?.[1]
+      const found = id === undefined ? undefined : options.decisions.find(id)
+      return found === undefined ? NOT_FOUND : json(found)
+    }
+  }
+}
+
+function json(value: object): HttpReply {
+  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
+}
+
+/** Against DNS rebinding: a page elsewhere cannot make a browser send one of these names. */
+function isLoopbackHost(host: string | undefined): boolean {
+  if (host === undefined) return false
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i.test(host)
+}

@@ -1,0 +1,80 @@
+/** What the two admin listeners have in common: small GET-only answers over `node:http`. */
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { HostPort } from '../config/config.ts'
+
+export interface HttpReply {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+}
+
+export const NOT_FOUND: HttpReply = { status: 404, contentType: 'text/plain', body: 'not found\n' }
+
+/** For what should not reach a browser's caches, frames or scripts. */
+const SAFE_HEADERS = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+}
+
+export interface Listening {
+  /** `host:port`, IPv6 in brackets. */
+  readonly address: string
+  close(): Promise<void>
+}
+
+/**
+ * Serves GET and HEAD by `reply`; anything else is 405. An exception is a 500 without its text.
+ * @throws Error naming the address where it cannot be bound.
+ */
+export async function serveHttp(
+  listen: HostPort,
+  reply: (path: string, request: IncomingMessage) => HttpReply | Promise<HttpReply>,
+): Promise<Listening> {
+  const server = createServer((request, response) => {
+    request.resume()
+    answer(request, reply)
+      .catch((): HttpReply => ({ status: 500, contentType: 'text/plain', body: 'internal error\n' }))
+      .then(({ status, contentType, body }) => {
+        const length = Buffer.byteLength(body)
+        response.writeHead(status, { ...SAFE_HEADERS, 'content-type': contentType, 'content-length': length })
+        response.end(request.method === 'HEAD' ? undefined : body)
+      })
+      .catch(() => response.destroy())
+  })
+  server.headersTimeout = 10_000
+  server.requestTimeout = 10_000
+  await bind(server, listen)
+  const { address, family, port } = server.address() as AddressInfo
+  return {
+    address: `${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+async function answer(
+  request: IncomingMessage,
+  reply: (path: string, request: IncomingMessage) => HttpReply | Promise<HttpReply>,
+): Promise<HttpReply> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { status: 405, contentType: 'text/plain', body: 'only GET and HEAD\n' }
+  }
+  const path = (request.url ?? '/').replace(/[?#].*$/s, '')
+  return reply(path, request)
+}
+
+function bind(server: Server, { host, port }: HostPort): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new Error(`cannot listen on ${host}:${port}: ${error.code ?? 'not a usable address'}`))
+    })
+    server.listen({ host, port }, resolve)
+  })
+}

@@ -1,0 +1,96 @@
+/** The process's life: signals, and what must never end it silently. */
+import type { Log } from '../authz/ports.ts'
+
+export interface LifecycleActions {
+  /** SIGTERM and SIGINT: readiness fails, drain, stop. A second signal stops at once. */
+  drain(): Promise<void>
+  /** At once. */
+  stop(): Promise<void>
+  /** SIGHUP. */
+  reload(): Promise<unknown>
+}
+
+/** What of `process` is used: a test hands in an emitter. */
+export interface ProcessEvents {
+  on(event: string, listener: (...values: unknown[]) => void): unknown
+  off(event: string, listener: (...values: unknown[]) => void): unknown
+}
+
+export interface Lifecycle {
+  /** Resolves with the exit code when the process should end. */
+  readonly ended: Promise<number>
+  /** Takes the listeners off. */
+  dispose(): void
+}
+
+/**
+ * Resolves `ended` with 0 after a drain, with 1 after an uncaught exception.
+ * A rejection nobody handled is logged and survived: every Check has its own way to a deny.
+ */
+export function watchProcess(actions: LifecycleActions, log: Log, events: ProcessEvents = process): Lifecycle {
+  const { promise: ended, resolve: end } = Promise.withResolvers<number>()
+  let draining = false
+
+  function failed(what: string, thrown: unknown): void {
+    // The text of a foreign error may hold a token or secret; its name, code and place in our source do not.
+    log.error(what, { error: nameOf(thrown), at: placeOf(thrown) })
+  }
+
+  function finish(work: Promise<void>, code: number): void {
+    work.then(
+      () => end(code),
+      (thrown: unknown) => {
+        failed('stop_failed', thrown)
+        end(1)
+      },
+    )
+  }
+
+  function terminate(signal: unknown): void {
+    if (draining) {
+      log.warn('stopping_at_once', { signal })
+      finish(actions.stop(), 0)
+      return
+    }
+    draining = true
+    log.info('draining', { signal })
+    finish(actions.drain(), 0)
+  }
+
+  function hangUp(): void {
+    actions.reload().catch((thrown: unknown) => failed('reload_failed', thrown))
+  }
+
+  const listeners: readonly [string, (...values: unknown[]) => void][] = [
+    ['SIGTERM', terminate],
+    ['SIGINT', terminate],
+    ['SIGHUP', hangUp],
+    ['unhandledRejection', (reason) => failed('unhandled_rejection', reason)],
+    [
+      'uncaughtException',
+      (thrown) => {
+        failed('uncaught_exception', thrown)
+        finish(actions.stop(), 1)
+      },
+    ],
+  ]
+  for (const [event, listener] of listeners) events.on(event, listener)
+
+  return {
+    ended,
+    dispose() {
+      for (const [event, listener] of listeners) events.off(event, listener)
+    },
+  }
+}
+
+function nameOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return typeof thrown
+  return 'code' in thrown && typeof thrown.code === 'string' ? `${thrown.name} ${thrown.code}` : thrown.name
+}
+
+/** `file:line:column` of the first frame: the stack's first line repeats the message and is left out. */
+function placeOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error)) return undefined
+  return /\n\s+at [^\n]*?([\w.-]+:\d+:\d+)\)?/.exec(thrown.stack ?? '')?.[1]
+}
