@@ -1,0 +1,112 @@
+/** Members of an active answer -> Claims, or why not (RFC 7662 section 2.2). `null` for an optional member is absence. */
+import type { Claims } from '../authz/ports.ts'
+
+/** JSON object whose members are read as own properties only: `__proto__` is a name like any other. */
+export type Members = Readonly<Record<string, unknown>>
+
+/** Thrown and caught inside this folder only; `message` names the member, never its value. */
+export class MalformedMember extends Error {}
+
+/** Numbers from here on are not exact: "never expires" in `exp`, absent in `nbf` (C14: WSO2 sends 2^63-1). */
+const NEVER = 2 ** 53
+
+const NOT_ACCESS_TOKENS: ReadonlySet<string> = new Set(['refresh', 'refresh_token', 'offline', 'id', 'id_token'])
+
+export interface ClaimOptions {
+  /** Accept `exp` and `nbf` as numeric strings. */
+  readonly lenientExp: boolean
+  /** The JSON text, for identifiers that are numbers too long to be exact. */
+  readonly text: string
+}
+
+/** `members` must be deeply frozen by now. Throws MalformedMember. */
+export function readClaims(members: Members, options: ClaimOptions): Claims {
+  const identifier = (name: string): string | undefined => readIdentifier(members, name, options.text)
+  identifier('jti')
+  const cnf = read(members, 'cnf')
+  if (cnf !== undefined && !isObject(cnf)) throw new MalformedMember('cnf is not an object')
+  const nbfSec = readSeconds(members, 'nbf', options.lenientExp)
+  const expSec = readSeconds(members, 'exp', options.lenientExp)
+
+  return Object.freeze({
+    sub: identifier('sub'),
+    username: identifier('username'),
+    clientId: identifier('client_id') ?? identifier('azp'),
+    iss: readText(members, 'iss'),
+    audience: Object.freeze(readList(members, 'aud')),
+    scopes: Object.freeze(readScopes(members)),
+    tokenType: readText(members, 'token_type'),
+    expSec: expSec !== undefined && expSec >= NEVER ? undefined : expSec,
+    nbfSec: nbfSec !== undefined && nbfSec >= NEVER ? undefined : nbfSec,
+    isAccessToken: !['token_use', 'token_type', 'typ'].some((name) => namesAnotherToken(read(members, name))),
+    isBound: cnf !== undefined && Object.keys(cnf).length > 0,
+    members,
+  })
+}
+
+/** An own member, `null` read as absence. */
+export function read(members: Members, name: string): unknown {
+  return Object.hasOwn(members, name) ? (members[name] ?? undefined) : undefined
+}
+
+export function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readText(members: Members, name: string): string | undefined {
+  const value = read(members, name)
+  if (value === undefined || typeof value === 'string') return value
+  throw new MalformedMember(`${name} is not a string`)
+}
+
+function readList(members: Members, name: string): readonly string[] {
+  const value = read(members, name)
+  if (value === undefined) return []
+  if (typeof value === 'string') return [value]
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value
+  throw new MalformedMember(`${name} is neither a string nor a list of strings`)
+}
+
+/** SimpleIdServer and Synapse send a list, Gluu says `scopes`. */
+function readScopes(members: Members): readonly string[] {
+  const name = read(members, 'scope') === undefined ? 'scopes' : 'scope'
+  return readList(members, name).flatMap((item) => item.split(' ').filter((word) => word !== ''))
+}
+
+function readIdentifier(members: Members, name: string, text: string): string | undefined {
+  const value = read(members, name)
+  if (value === undefined || typeof value === 'string') return value
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new MalformedMember(`${name} is not a string`)
+  if (!Number.isInteger(value)) return String(value)
+  // Two long numbers must not become one user: take the digits as they were written.
+  return Number.isSafeInteger(value) ? String(value) : (writtenDigits(text, name) ?? BigInt(value).toString())
+}
+
+function writtenDigits(text: string, name: string): string | undefined {
+  const sources = new Map<object, string>()
+  const root: unknown = JSON.parse(text, function (this: object, key, value, context?: { source?: string }) {
+    if (key === name && context?.source !== undefined) sources.set(this, context.source)
+    return value
+  })
+  const source = isObject(root) ? sources.get(root) : undefined
+  return source !== undefined && /^-?\d+$/.test(source) ? source : undefined
+}
+
+/** Whole seconds; a fraction is floored. Anything that is not a finite number is malformed, never "no expiry" (C13). */
+function readSeconds(members: Members, name: 'exp' | 'nbf', lenient: boolean): number | undefined {
+  const value = read(members, name)
+  if (value === undefined) return undefined
+  const seconds = lenient && typeof value === 'string' && /^-?\d+(?:\.\d+)?$/.test(value) ? Number(value) : value
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds)) {
+    throw new MalformedMember(
+      typeof value === 'string'
+        ? `${name} is a string (keyManager.lenientExp accepts digits)`
+        : `${name} is not a number`,
+    )
+  }
+  return Math.floor(seconds) + 0
+}
+
+function namesAnotherToken(value: unknown): boolean {
+  return typeof value === 'string' && NOT_ACCESS_TOKENS.has(value.toLowerCase())
+}

@@ -1,0 +1,254 @@
+/**
+ * The only file that imports undici and got. undici's Pool carries `/introspect` (an introspection costs a tenth of
+ * got's CPU time); got carries what is rare. Both take the same TLS options; neither follows a redirect, decodes a
+ * content encoding, or lets an error of its own out.
+ */
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import got from 'got'
+import { Client, type Dispatcher, Pool, ProxyAgent } from 'undici'
+import type { Clock } from '../authz/ports.ts'
+import { systemClock } from '../clock.ts'
+import { createConnector } from './connector.ts'
+import { type CallFailure, translateFailure, wasClosedUnderCall } from './failure.ts'
+import { defaultTls, type TlsOptions } from './tls.ts'
+
+/** Lower-case names; a list where a header came more than once. */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** An answer, whatever its status. */
+export interface HttpAnswer {
+  readonly ok: true
+  readonly status: number
+  readonly headers: AnswerHeaders
+  /** Empty where `oversized`. */
+  readonly body: Uint8Array
+  /** True: more than the cap arrived, and the connection was destroyed there. */
+  readonly oversized: boolean
+}
+
+export type HttpResult = HttpAnswer | ({ readonly ok: false } & CallFailure)
+
+export interface PostClient {
+  /** One POST to the client's URL. Never rejects. The connection is destroyed where the total time runs out. */
+  post(headers: Readonly<Record<string, string>>, body: string): Promise<HttpResult>
+  /** Lets calls under way finish within their own limit, then closes every connection. */
+  close(): Promise<void>
+}
+
+export interface PostClientOptions {
+  readonly url: string
+  /** Connections, and so calls at once. */
+  readonly connections: number
+  /** From sending to the last byte, the retry included, ms. */
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+  /** Bytes of body read at most. */
+  readonly maxAnswerSize: number
+  readonly tls: TlsOptions
+  /** URL of an HTTP proxy; undefined: none. */
+  readonly proxy: string | undefined
+  readonly clock: Clock
+  readonly lookup?: LookupFunction
+  /** How long a connection may be used, ms; default 30 s: a changed address is in use within a minute. */
+  readonly connectionAgeMs?: number
+}
+
+const CONNECTION_AGE_MS = 30_000
+const IDLE_MS = 10_000
+
+/** Throws where the URL or the proxy's is not one; both are checked when the configuration is read. */
+export function createPostClient(options: PostClientOptions): PostClient {
+  const { clock, timeoutMs } = options
+  const { origin, pathname, search } = new URL(options.url)
+  const connectionAgeMs = options.connectionAgeMs ?? CONNECTION_AGE_MS
+  // Never longer than the call itself: a connection nobody waits for would hold a place in the pool.
+  const connectTimeoutMs = Math.min(options.connectTimeoutMs, timeoutMs)
+  const connect = createConnector({ tls: options.tls, connectTimeoutMs, clock, lookup: options.lookup })
+  const shared = {
+    pipelining: 1,
+    allowH2: false,
+    // Our own total timer is the only one.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: Math.min(IDLE_MS, connectionAgeMs),
+    keepAliveMaxTimeout: connectionAgeMs,
+  }
+  const pooled = { ...shared, connections: options.connections, clientTtl: connectionAgeMs }
+  const createDispatcher = (): Dispatcher =>
+    options.proxy === undefined
+      ? new Pool(origin, { ...pooled, connect })
+      : new ProxyAgent({ ...pooled, uri: options.proxy, requestTls: options.tls, connectTimeout: connectTimeoutMs })
+  const createFresh = (): Dispatcher =>
+    options.proxy === undefined ? new Client(origin, { ...shared, connect }) : createDispatcher()
+  const dispatcher = createDispatcher()
+
+  const post: PostClient['post'] = (headers, body) =>
+    new Promise((resolve) => {
+      const request = { origin, path: pathname + search, method: 'POST', headers, body } as const
+      let exchange: Exchange
+      const finish = (result: HttpResult): void => {
+        stopTimer()
+        resolve(result)
+      }
+      const stopTimer = clock.after(timeoutMs, () => {
+        exchange.abandon()
+        finish({ ok: false, kind: 'timeout', detail: `no complete answer within ${timeoutMs} ms` })
+      })
+      exchange = send(dispatcher, request, options.maxAnswerSize, finish, (error) => {
+        if (!wasClosedUnderCall(error)) return finish({ ok: false, ...translateFailure(error) })
+        // The server closed a kept connection just as we used it, or broke off: once more, on one surely new.
+        const fresh = createFresh()
+        const done = (result: HttpResult): void => {
+          fresh.destroy().catch(() => undefined)
+          finish(result)
+        }
+        exchange = send(fresh, request, options.maxAnswerSize, done, (again) =>
+          done({ ok: false, ...translateFailure(again) }),
+        )
+        exchange.whenAbandoned = () => fresh.destroy().catch(() => undefined)
+      })
+    })
+
+  return {
+    post,
+    async close() {
+      const stopTimer = clock.after(timeoutMs, () => dispatcher.destroy().catch(() => undefined))
+      await dispatcher.close().catch(() => undefined)
+      stopTimer()
+    },
+  }
+}
+
+interface Exchange {
+  /** Destroys the connection; nothing is reported afterwards. */
+  abandon(): void
+  whenAbandoned: (() => void) | undefined
+}
+
+/** One request on one dispatcher: exactly one of `answered` and `failed` is called, unless it was abandoned. */
+function send(
+  dispatcher: Dispatcher,
+  request: Dispatcher.DispatchOptions,
+  maxAnswerSize: number,
+  answered: (answer: HttpAnswer) => void,
+  failed: (error: unknown) => void,
+): Exchange {
+  let settled = false
+  let controller: Dispatcher.DispatchController | undefined
+  let status = 0
+  let headers: AnswerHeaders = {}
+  let size = 0
+  const chunks: Buffer[] = []
+  const exchange: Exchange = {
+    whenAbandoned: undefined,
+    abandon() {
+      settled = true
+      controller?.abort(new Error('abandoned'))
+      exchange.whenAbandoned?.()
+    },
+  }
+  const answer = (oversized: boolean): void => {
+    if (settled) return
+    settled = true
+    answered({ ok: true, status, headers, body: oversized ? new Uint8Array() : Buffer.concat(chunks), oversized })
+  }
+  const fail = (error: unknown): void => {
+    if (settled) return
+    settled = true
+    failed(error)
+  }
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart(started) {
+      controller = started
+      // Abandoned while it waited for its connection: not one byte is sent.
+      if (settled) started.abort(new Error('abandoned'))
+    },
+    onResponseStart(_controller, statusCode, received) {
+      status = statusCode
+      headers = received
+    },
+    onResponseData(current, chunk) {
+      size += chunk.length
+      if (size <= maxAnswerSize) {
+        chunks.push(chunk)
+        return
+      }
+      answer(true)
+      current.abort(new Error('too large'))
+    },
+    onResponseEnd: () => answer(false),
+    onResponseError: (_controller, error) => fail(error),
+  }
+  try {
+    dispatcher.dispatch(request, handler)
+  } catch (error) {
+    fail(error)
+  }
+  return exchange
+}
+
+export interface FetchOptions {
+  /** From the call to the last byte, ms. */
+  readonly timeoutMs: number
+  /** Bytes of body at most. */
+  readonly maxBytes: number
+  readonly method?: 'GET' | 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+  readonly tls?: TlsOptions
+  readonly clock?: Clock
+}
+
+export type TextResult =
+  | { readonly ok: true; readonly status: number; readonly headers: AnswerHeaders; readonly text: string }
+  | { readonly ok: false; readonly kind: CallFailure['kind'] | 'too_large'; readonly detail: string }
+
+/**
+ * One rare call, through got, on a connection of its own. Never rejects; any status is an answer. got has no cap on
+ * the body and no default timeout: it is read as a stream and cut here.
+ */
+export function fetchText(url: string, options: FetchOptions): Promise<TextResult> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    let status = 0
+    let headers: AnswerHeaders = {}
+    try {
+      const stream = got.stream(url, {
+        method: options.method ?? 'GET',
+        headers: { 'accept-encoding': 'identity', ...options.headers },
+        ...(options.body === undefined ? {} : { body: options.body }),
+        agent: { http: new HttpAgent(), https: new HttpsAgent({ ...(options.tls ?? defaultTls) }) },
+        followRedirect: false,
+        throwHttpErrors: false,
+        decompress: false,
+        retry: { limit: 0 },
+      })
+      const stopTimer = (options.clock ?? systemClock).after(options.timeoutMs, () => {
+        finish({ ok: false, kind: 'timeout', detail: `no complete answer within ${options.timeoutMs} ms` })
+      })
+      const finish = (result: TextResult): void => {
+        stopTimer()
+        resolve(result)
+        stream.destroy()
+      }
+      stream.on('response', (response: { statusCode: number; headers: AnswerHeaders }) => {
+        status = response.statusCode
+        headers = response.headers
+      })
+      stream.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size <= options.maxBytes) chunks.push(chunk)
+        else finish({ ok: false, kind: 'too_large', detail: `the answer is longer than ${options.maxBytes} bytes` })
+      })
+      stream.on('end', () => finish({ ok: true, status, headers, text: Buffer.concat(chunks).toString('utf8') }))
+      stream.on('error', (error) => finish({ ok: false, ...translateFailure(error) }))
+      // A GET has no body to wait for.
+      if (options.body === undefined && options.method === 'POST') stream.end()
+    } catch (error) {
+      resolve({ ok: false, ...translateFailure(error) })
+    }
+  })
+}

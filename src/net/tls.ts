@@ -1,0 +1,37 @@
+/** The one set of TLS options for every call to the key manager, whichever HTTP stack makes it. */
+import { readFileSync } from 'node:fs'
+import type { SecureContextOptions } from 'node:tls'
+import type { KeyManagerTls } from '../config/config.ts'
+
+/** What `node:tls`, undici's connector and got's agent all take. */
+export interface TlsOptions extends SecureContextOptions {
+  readonly rejectUnauthorized: boolean
+  /** The name sent (SNI) and checked in place of the URL's host. */
+  readonly servername?: string
+}
+
+/** Verification on, TLS 1.2 and the system's authorities: for calls that have no configuration of their own. */
+export const defaultTls: TlsOptions = { rejectUnauthorized: true, minVersion: 'TLSv1.2' }
+
+/**
+ * Reads the files named by `keyManager.tls`, once, at start and at each reload. `caFile` replaces the system's
+ * authorities. Throws an Error naming the key where a file cannot be read; never the file's content.
+ */
+export function readTlsOptions(config: KeyManagerTls): TlsOptions {
+  return {
+    rejectUnauthorized: !config.insecure,
+    minVersion: config.minVersion,
+    ...(config.caFile === undefined ? {} : { ca: readPem(config.caFile, 'caFile') }),
+    ...(config.certFile === undefined ? {} : { cert: readPem(config.certFile, 'certFile') }),
+    ...(config.keyFile === undefined ? {} : { key: readPem(config.keyFile, 'keyFile') }),
+    ...(config.serverName === undefined ? {} : { servername: config.serverName }),
+  }
+}
+
+function readPem(file: string, key: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch {
+    throw new Error(`keyManager.tls.${key} cannot be read`)
+  }
+}
