@@ -44,7 +44,7 @@ export function loadSettings(options: LoadOptions): {
   const document = readDocument(options.file, files, report)
   if (document === undefined) return { loaded: failure(report, files), settings: undefined }
   const layers = [document.written, readEnvironment(options.env, report), readFlags(options.flags ?? {}, report)]
-  const settings = readSettings(layers, options.env, report, (path) => files.add(path))
+  const settings = readSettings(layers, options.env, report, (path) => files.add(path), document.lineOf)
   const config = readConfig(settings, report)
   checkWso2(settings, document.tables, report)
   if (report.failed) return { loaded: failure(report, files), settings }
@@ -67,12 +67,13 @@ interface ReadDocument {
   readonly written: WrittenKeys
   /** Lower-cased names of the top-level tables. */
   readonly tables: ReadonlySet<string>
+  readonly lineOf: (key: string) => number | undefined
 }
 
 function readDocument(file: string | undefined, files: Set<string>, report: Report): ReadDocument | undefined {
   const path = file ?? DEFAULT_FILE
   files.add(path)
-  const nothing: ReadDocument = { written: new Map(), tables: new Set() }
+  const nothing: ReadDocument = { written: new Map(), tables: new Set(), lineOf: () => undefined }
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
@@ -96,10 +97,10 @@ function readDocument(file: string | undefined, files: Set<string>, report: Repo
   if (text.replace(/^\uFEFF/, '').trim() === '') report.warning('', 'The configuration file is empty.')
   const document = parseToml(text, report)
   if (document === undefined) return undefined
-  report.locate((key) => lineIn(document.lines, key))
   return {
     written: readTables(document, report),
     tables: new Set(Object.keys(document.root).map((name) => name.toLowerCase())),
+    lineOf: (key) => lineIn(document.lines, key),
   }
 }
 

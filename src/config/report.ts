@@ -1,13 +1,21 @@
 /** Collects everything wrong with, or worth saying about, a configuration. */
 import type { Problem } from './config.ts'
 
+/** Where a key's value comes from. */
+export interface KeyPlace {
+  /** Of the file, from 1; undefined where it does not come from there. */
+  readonly line: number | undefined
+  /** The variable or flag it comes from, as words; undefined for the file. */
+  readonly origin: string | undefined
+}
+
 export interface Report {
-  /** `line` is from 1; where it is not given, `lineOf` may know it. */
+  /** `line` is from 1; where it is not given, the place of the key is looked up. */
   error(key: string, message: string, line?: number): void
   warning(key: string, message: string, line?: number): void
   notice(key: string, message: string, line?: number): void
   /** Tells where keys are written, once that is known. */
-  locate(lineOf: (key: string) => number | undefined): void
+  locate(placeOf: (key: string) => KeyPlace): void
   readonly failed: boolean
   /** Errors first, then warnings, then notices; each in the order of lines. */
   problems(): readonly Problem[]
@@ -18,17 +26,22 @@ const ORDER = { error: 0, warning: 1, notice: 2 } as const
 /** An empty report. The same problem reported twice is kept once. */
 export function createReport(): Report {
   const found: Problem[] = []
-  let lineOf: (key: string) => number | undefined = () => undefined
+  let placeOf: (key: string) => KeyPlace = () => ({ line: undefined, origin: undefined })
   const add = (severity: Problem['severity'], key: string, message: string, line: number | undefined): void => {
-    if (found.some((one) => one.key === key && one.message === message && one.severity === severity)) return
-    found.push(Object.freeze({ severity, key, line: line ?? lineOf(key), message }))
+    const place = placeOf(key)
+    const text =
+      place.origin === undefined || message.includes(place.origin)
+        ? message
+        : `${message} (It is set by ${place.origin}.)`
+    if (found.some((one) => one.key === key && one.message === text && one.severity === severity)) return
+    found.push(Object.freeze({ severity, key, line: line ?? place.line, message: text }))
   }
   return {
     error: (key, message, line) => add('error', key, message, line),
     warning: (key, message, line) => add('warning', key, message, line),
     notice: (key, message, line) => add('notice', key, message, line),
     locate(locator) {
-      lineOf = locator
+      placeOf = locator
     },
     get failed() {
       return found.some((one) => one.severity === 'error')

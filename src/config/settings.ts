@@ -1,7 +1,7 @@
 /** All keys together: flags over environment over file over defaults, each read by its type. */
 import { formatDuration, parseDuration } from './duration.ts'
 import type { Environment } from './references.ts'
-import type { Report } from './report.ts'
+import type { KeyPlace, Report } from './report.ts'
 import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
 import { readValue, type Value } from './values.ts'
@@ -39,12 +39,10 @@ export function readSettings(
   env: Environment,
   report: Report,
   usesFile: (path: string) => void,
+  lineOf: (key: string) => number | undefined,
 ): Settings {
-  const written: WrittenKeys = new Map()
-  for (const layer of layers) {
-    for (const [path, one] of layer)
-      if (one.value !== '' || one.row.emptyIsValue || !written.has(path)) written.set(path, one)
-  }
+  const written = mergeLayers(layers)
+  report.locate((key) => placeOfKey(key, written, lineOf))
   const values = new Map<string, Value>()
   const invalid = new Set<string>()
   for (const [path, { row, value, source }] of written) {
@@ -57,15 +55,25 @@ export function readSettings(
     if (read.kind === 'value') values.set(path, read.value)
     if (read.kind !== 'problem') continue
     invalid.add(path)
-    const place =
-      source.kind === 'variable'
-        ? ` (environment variable ${source.name})`
-        : source.kind === 'flag'
-          ? ' (command line)'
-          : ''
-    report.error(path, `\`${nameOf(path)}\`${place} ${read.problem}.`, source.kind === 'file' ? source.line : undefined)
+    report.error(path, `\`${nameOf(path)}\` ${read.problem}.`)
   }
   return new SettingsView(values, invalid, written, env, usesFile)
+}
+
+function mergeLayers(layers: readonly WrittenKeys[]): WrittenKeys {
+  const written: WrittenKeys = new Map()
+  for (const layer of layers) {
+    for (const [path, one] of layer)
+      if (one.value !== '' || one.row.emptyIsValue || !written.has(path)) written.set(path, one)
+  }
+  return written
+}
+
+function placeOfKey(key: string, written: WrittenKeys, lineOf: (key: string) => number | undefined): KeyPlace {
+  const source = written.get(key)?.source
+  if (source?.kind === 'variable') return { line: undefined, origin: `the environment variable ${source.name}` }
+  if (source?.kind === 'flag') return { line: undefined, origin: `the command line` }
+  return { line: lineOf(key), origin: undefined }
 }
 
 /** True below a table whose `enabled` is written false: it is type-checked and otherwise ignored. */
@@ -174,7 +182,8 @@ export function describeValue(settings: Settings, row: Row): string {
   if (row.type === 'secret' || row.type === 'secrets') return '[redacted]'
   if (row.type === 'duration' && typeof value === 'number') return formatDuration(value)
   if (value instanceof Map) return JSON.stringify(Object.fromEntries(value))
-  return JSON.stringify(value)
+  // A URL that is refused for its user name and password is not shown either.
+  return typeof value === 'string' && value.includes('@') ? '[redacted]' : JSON.stringify(value)
 }
 
 /** Rows a file or a variable can set. */

@@ -81,7 +81,10 @@ class TableReader {
     const wildcard = wildcardOf(lower)
     if (wildcard !== undefined) {
       // An empty table says nothing, but its name is still worth a notice.
-      if (Object.keys(value).length === 0 || wildcard.status === 'later') this.#accept(wildcard, path)
+      if (Object.keys(value).length === 0 || wildcard.status === 'later') {
+        this.#accept(wildcard, path)
+        return
+      }
       this.walk(value, path)
       return
     }
@@ -247,12 +250,16 @@ class TableReader {
   }
 }
 
-/** The line of a key or table: tables lower-cased, the key's own case kept. */
+/** The line of a key or table: tables lower-cased, the key's own case kept; for an absent key that of its table. */
 export function lineIn(lines: ReadonlyMap<string, number>, path: string): number | undefined {
   const lower = path.toLowerCase()
   const table = tableOf(lower)
   const exact = `${table === '' ? '' : `${table}.`}${nameOf(path)}`
-  return lines.get(exact) ?? lines.get(lower) ?? lines.get(`${lower}[0]`)
+  const found = lines.get(exact) ?? lines.get(lower) ?? lines.get(`${lower}[0]`)
+  if (found !== undefined || path === '') return found
+  // A table that is only implied by those below it: the first of them.
+  const below = [...lines].find(([key]) => key.startsWith(`${lower}.`))
+  return below?.[1] ?? (table === '' ? undefined : lines.get(table))
 }
 
 function wildcardOf(lowerPath: string): Row | undefined {
