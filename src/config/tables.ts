@@ -162,7 +162,7 @@ class TableReader {
 
   #topLevel(key: string, line: number | undefined): void {
     const home = rows.find((row) => nameOf(row.path).toLowerCase() === key.toLowerCase())
-    const table = knownTables.get(key.toLowerCase())
+    const table = ownTables.find((name) => name.toLowerCase() === key.toLowerCase())
     if (table !== undefined) {
       this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
       return
