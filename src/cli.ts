@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+/** Picks the command; flags and exit codes, nothing else. */
+import { runCheck } from './commands/check.ts'
+import { runCheckConfig } from './commands/check-config.ts'
+import { runEncrypt } from './commands/encrypt.ts'
+import { runHealthcheck } from './commands/healthcheck.ts'
+import { runIntrospect } from './commands/introspect.ts'
+import type { Io } from './commands/io.ts'
+import { runServe } from './commands/serve.ts'
+import { runVersion } from './commands/version.ts'
+
+type Command = (args: readonly string[], env: Readonly<Record<string, string | undefined>>, io: Io) => Promise<number>
+
+const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
+  ['serve', runServe],
+  ['check-config', runCheckConfig],
+  ['introspect', runIntrospect],
+  ['check', runCheck],
+  ['healthcheck', runHealthcheck],
+  ['encrypt', runEncrypt],
+  ['version', runVersion],
+])
+
+const HELP = `micro-gw-authz: Envoy ext_authz sidecar for opaque OAuth2 access tokens
+
+Usage: micro-gw-authz [COMMAND] [flags]
+
+  serve         answer Envoy's Checks (the default)
+  check-config  list every problem of a configuration
+  introspect    explain step by step what becomes of one token
+  check         act as Envoy against a running sidecar
+  healthcheck   for container probes
+  encrypt       write a secret as an @encrypted: value
+  version       print the version
+
+  micro-gw-authz COMMAND --help   flags and exit statuses of one command
+
+To start: micro-gw-authz check-config --config micro-gw.conf, then micro-gw-authz --config micro-gw.conf
+`
+
+/** Runs one command line and resolves with its exit status; 2: wrong usage. */
+export async function runCli(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  io: Io,
+): Promise<number> {
+  const [first] = argv
+  if (first === '--help' || first === '-h' || first === 'help') {
+    io.out(HELP)
+    return 0
+  }
+  if (first === '--version') return runVersion([], env, io)
+  if (first === undefined || first.startsWith('-')) return runServe(argv, env, io)
+  const command = COMMANDS.get(first)
+  if (command === undefined) {
+    // The word is not repeated: it may be a token put in the wrong place.
+    io.err(`micro-gw-authz: unknown command\n\n${HELP}`)
+    return 2
+  }
+  return command(argv.slice(1), env, io)
+}
+
+if (import.meta.main) {
+  const io: Io = {
+    stdin: process.stdin,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+  }
+  process.exitCode = await runCli(process.argv.slice(2), process.env, io)
+  // What is still open (a kept-alive connection) must not hold up a container's end; the output is drained first.
+  process.stdout.write('', () => process.exit())
+}

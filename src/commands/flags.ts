@@ -1,0 +1,46 @@
+/** Reads a command's flags: `node:util` `parseArgs`, with its refusals as one usage error. */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import type { Io } from './io.ts'
+
+type Options = NonNullable<ParseArgsConfig['options']>
+type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O; strict: true }>>['values']
+
+/** Flags, or the exit status where there is nothing more to do: 0 after `--help`, 2 after wrong usage. */
+export type Flags<O extends Options> =
+  | { readonly ok: true; readonly values: Values<O> }
+  | { readonly ok: false; readonly exit: number }
+
+/** No positional arguments: `name` and its `help` are printed where they help. Refused values are never repeated: they may be secrets. */
+export function readFlags<const O extends Options>(
+  name: string,
+  help: string,
+  args: readonly string[],
+  options: O,
+  io: Io,
+): Flags<O> {
+  if (args.includes('--help') || args.includes('-h')) {
+    io.out(help)
+    return { ok: false, exit: 0 }
+  }
+  try {
+    const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+    return { ok: true, values }
+  } catch (error) {
+    return usage(name, help, refusal(error), io)
+  }
+}
+
+/** Says what is wrong, and how it is right. */
+export function usage(name: string, help: string, message: string, io: Io): { readonly ok: false; readonly exit: 2 } {
+  io.err(`micro-gw-authz ${name}: ${message}\n\n${help}`)
+  return { ok: false, exit: 2 }
+}
+
+function refusal(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'unexpected argument'
+  // Up to the first `=` an option's name is no secret.
+  const option = /'(-{1,2}[\w-]+)/.exec(error instanceof Error ? error.message : '')?.[1]
+  if (option === undefined) return 'these flags cannot be read'
+  return code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? `unknown flag ${option}` : `flag ${option} is not used that way`
+}

@@ -1,0 +1,116 @@
+/** `healthcheck`: for container probes. */
+
+import { request } from 'node:http'
+import { ChannelCredentials, Client } from '@grpc/grpc-js'
+import type { Config } from '../config/config.ts'
+import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
+import { healthService } from '../envoy/definition.ts'
+import { readFlags, usage } from './flags.ts'
+import type { Io } from './io.ts'
+
+const TIMEOUT_MS = 2000
+
+export const HEALTHCHECK_HELP = `Usage: micro-gw-authz healthcheck [--address ADDRESS | --admin HOST:PORT] [--config FILE]
+
+Asks a running sidecar whether it serves. Without an address it asks where the configuration says it listens:
+the gRPC health service, or /readyz of the admin listener where the ext_authz port speaks TLS.
+
+  --address ADDRESS  gRPC health service: 127.0.0.1:9001 or unix:/path
+  --admin HOST:PORT  /readyz of the admin listener: 127.0.0.1:9797
+  --config FILE      default ${DEFAULT_FILE}
+
+Exit status: 0 serving, 1 not, 2 wrong usage. It waits ${TIMEOUT_MS / 1000} s at most.
+`
+
+type Target = { readonly kind: 'grpc'; readonly address: string } | { readonly kind: 'admin'; readonly address: string }
+
+export async function runHealthcheck(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  io: Io,
+): Promise<number> {
+  const options = { address: { type: 'string' }, admin: { type: 'string' }, config: { type: 'string' } } as const
+  const read = readFlags('healthcheck', HEALTHCHECK_HELP, args, options, io)
+  if (!read.ok) return read.exit
+  const { address, admin, config } = read.values
+  if (address !== undefined && admin !== undefined) {
+    return usage('healthcheck', HEALTHCHECK_HELP, 'either --address or --admin', io).exit
+  }
+  const target = chooseTarget(address, admin, config, env)
+  if (target === undefined) {
+    io.err('not serving: the configuration is not usable\n')
+    return 1
+  }
+  const answer = target.kind === 'grpc' ? await askGrpc(target.address) : await askAdmin(target.address)
+  if (answer === 'serving') {
+    io.out(`serving: ${target.address}\n`)
+    return 0
+  }
+  io.err(`not serving: ${target.address}: ${answer}\n`)
+  return 1
+}
+
+function chooseTarget(
+  address: string | undefined,
+  admin: string | undefined,
+  file: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): Target | undefined {
+  if (address !== undefined) return { kind: 'grpc', address }
+  if (admin !== undefined) return { kind: 'admin', address: admin }
+  const loaded = loadConfig({ file, env: { ...env } })
+  return loaded.ok ? targetOf(loaded.config) : undefined
+}
+
+function targetOf({ extAuthz, admin }: Config): Target {
+  const [listen] = extAuthz.listen
+  if (listen === undefined || extAuthz.tls !== undefined) {
+    return { kind: 'admin', address: joinReachable(admin.listen.host, admin.listen.port) }
+  }
+  const address = listen.kind === 'unix' ? `unix:${listen.path}` : joinReachable(listen.host, listen.port)
+  return { kind: 'grpc', address }
+}
+
+/** An address that stands for all of this machine's is asked on loopback. */
+function joinReachable(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
+  return `${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+}
+
+function askGrpc(address: string): Promise<string> {
+  const method = healthService['Check']
+  if (method === undefined) return Promise.resolve('no health service is defined')
+  const client = new Client(address, ChannelCredentials.createInsecure())
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      {},
+      { deadline: Date.now() + TIMEOUT_MS },
+      (error, reply: unknown) => {
+        client.close()
+        if (error !== null) resolve(`no answer (gRPC status ${error.code})`)
+        else resolve(isServing(reply) ? 'serving' : 'it says NOT_SERVING')
+      },
+    )
+  })
+}
+
+function isServing(reply: unknown): boolean {
+  return typeof reply === 'object' && reply !== null && 'status' in reply && reply.status === 'SERVING'
+}
+
+function askAdmin(address: string): Promise<string> {
+  const url = URL.parse(`http://${address}/readyz`)
+  if (url === null) return Promise.resolve('not an address')
+  return new Promise((resolve) => {
+    const asked = request(url, { timeout: TIMEOUT_MS, agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode === 200 ? 'serving' : `HTTP ${response.statusCode}`)
+    })
+    asked.once('timeout', () => asked.destroy())
+    asked.once('error', () => resolve('no answer'))
+    asked.end()
+  })
+}

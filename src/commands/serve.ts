@@ -1,0 +1,66 @@
+/** `serve`: the sidecar itself, until a signal ends it. */
+import { ConfigurationError, startApp } from '../app.ts'
+import { systemClock } from '../clock.ts'
+import { DEFAULT_FILE } from '../config/load.ts'
+import { watchProcess } from '../server/lifecycle.ts'
+import { createLog } from '../telemetry/log.ts'
+import { formatProblem } from './check-config.ts'
+import { readFlags, usage } from './flags.ts'
+import type { Io } from './io.ts'
+
+export const SERVE_HELP = `Usage: micro-gw-authz [serve] [--config FILE] [--set KEY=VALUE]...
+
+Answers Envoy's ext_authz Checks until SIGTERM or SIGINT (drains) or a second one (stops at once). SIGHUP reloads.
+
+  --config FILE    default ${DEFAULT_FILE}
+  --set KEY=VALUE  sets a key by its path, such as log.level=debug; stronger than the environment and the file.
+                   Others can read it in the process list: secrets belong into files (@file:) or the environment (@env:)
+
+Exit status: 0 after a drain, 1 where the configuration is not usable or an address is taken, 2 wrong usage.
+`
+
+/** Resolves when the process should end. */
+export async function runServe(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  io: Io,
+): Promise<number> {
+  const options = { config: { type: 'string' }, set: { type: 'string', multiple: true } } as const
+  const read = readFlags('serve', SERVE_HELP, args, options, io)
+  if (!read.ok) return read.exit
+  const { config, set = [] } = read.values
+  const flags = readSettings(set)
+  if (flags === undefined) return usage('serve', SERVE_HELP, '--set takes KEY=VALUE', io).exit
+
+  const writeLog = (line: string): void => io.out(line)
+  try {
+    const app = await startApp({ configFile: config, env: { ...env }, flags, writeLog })
+    const life = watchProcess(app, createLog({ level: 'info', write: writeLog, clock: systemClock }))
+    const exit = await life.ended
+    life.dispose()
+    return exit
+  } catch (error) {
+    if (error instanceof ConfigurationError) {
+      for (const problem of error.problems) io.err(`${formatProblem(problem, config ?? DEFAULT_FILE)}\n`)
+      io.err('The configuration is NOT usable.\n')
+    } else {
+      // What start-up throws besides is ours (an address that is taken), but a foreign text may hold anything.
+      io.err(`micro-gw-authz: ${startFailure(error)}\n`)
+    }
+    return 1
+  }
+}
+
+function startFailure(error: unknown): string {
+  return error instanceof Error && error.message.startsWith('cannot listen on') ? error.message : 'start failed'
+}
+
+function readSettings(written: readonly string[]): Record<string, string> | undefined {
+  const settings = new Map<string, string>()
+  for (const one of written) {
+    const equals = one.indexOf('=')
+    if (equals < 1) return undefined
+    settings.set(one.slice(0, equals), one.slice(equals + 1))
+  }
+  return Object.fromEntries(settings)
+}
