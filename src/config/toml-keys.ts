@@ -233,6 +233,8 @@ class KeyScanner {
       }
     }
     this.#at += end.length
+    // TOML 1.0: up to two quotes may stand right before the closing three.
+    for (let extra = 0; long && extra < 2 && this.#peek() === quote; extra++) this.#at += 1
     return decoded
   }
 

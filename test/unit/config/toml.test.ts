@@ -59,6 +59,11 @@ describe('walking the text before the TOML library sees it', () => {
     })
   })
 
+  it('takes quotes right before the closing three of a long text', () => {
+    for (const text of ['a = """"x""""', "a = ''''x''''", 'a = """x\\"""""'])
+      expect(scanKeys(text).kind, text).to.equal('keys')
+  })
+
   it('accepts whatever the library accepts, reserved names excepted, and the library never meets those', () => {
     fc.assert(
       fc.property(tomlish, (text) => {
