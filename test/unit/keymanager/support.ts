@@ -14,7 +14,7 @@ export const plainTls: KeyManagerTls = {
   insecure: false,
 }
 
-export const basic: ClientSecurity = {
+export const basic: Extract<ClientSecurity, { kind: 'basic' }> = {
   kind: 'basic',
   username: 'admin@carbon.super',
   password: new Secret('canary%secret'),
