@@ -90,8 +90,8 @@ export function createIntrospector(
   }
 
   const run = async ({ token, resolve }: Waiting): Promise<void> => {
-    const throttledMs = throttledUntilMs - clock.monotonicMs()
-    if (throttledMs > 0) return resolve(reject('the key manager asked for fewer calls (429)', throttledMs))
+    const refused = refusal()
+    if (refused !== undefined) return resolve(refused)
     const admission = breaker.admit()
     if (!admission.admitted) return resolve(reject('the breaker is open', admission.retryAfterMs))
 
@@ -117,6 +117,14 @@ export function createIntrospector(
     return { kind: 'unavailable', cause: 'rejected', retryAfterMs, detail }
   }
 
+  /** Why no call may go out now: asked on arrival and again when it is a call's turn. */
+  const refusal = (): Introspected | undefined => {
+    const throttledMs = throttledUntilMs - clock.monotonicMs()
+    if (throttledMs > 0) return reject('the key manager asked for fewer calls (429)', throttledMs)
+    const openMs = breaker.refusesForMs()
+    return openMs > 0 ? reject('the breaker is open', openMs) : undefined
+  }
+
   /** As many as there is room for; what breaker or 429 refuse takes no room. */
   const startWaiting = (): void => {
     for (const waiting of queue) {
@@ -136,6 +144,8 @@ export function createIntrospector(
           return
         }
         if (!interest.wanted) return resolve({ kind: 'abandoned' })
+        const refused = refusal()
+        if (refused !== undefined) return resolve(refused)
         if (queue.size >= settings.maxWaiting) {
           metrics.introspection('rejected', undefined)
           return resolve({ kind: 'overloaded' })

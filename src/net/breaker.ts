@@ -24,6 +24,8 @@ export interface Breaker {
   /** Takes the probe's place where it is free: every admitted call must be settled. */
   admit(): Admission
   settle(probe: boolean, verdict: Verdict): void
+  /** For how long `admit` would refuse, ms; 0: it would not. Takes no place. */
+  refusesForMs(): number
   readonly state: BreakerState['kind']
 }
 
@@ -47,25 +49,30 @@ export function createBreaker(options: BreakerOptions): Breaker {
   }
   const open = (): void => become({ kind: 'open', untilMs: now() + openForMs })
 
+  const refusesForMs = (): number => {
+    switch (state.kind) {
+      case 'closed':
+        return 0
+      case 'half_open':
+        return openForMs
+      case 'open':
+        return Math.max(state.untilMs - now(), 0)
+      default:
+        return state satisfies never
+    }
+  }
+
   return {
+    refusesForMs,
     get state() {
       return state.kind
     },
     admit() {
-      switch (state.kind) {
-        case 'closed':
-          return { admitted: true, probe: false }
-        case 'half_open':
-          return { admitted: false, retryAfterMs: openForMs }
-        case 'open': {
-          const leftMs = state.untilMs - now()
-          if (leftMs > 0) return { admitted: false, retryAfterMs: leftMs }
-          become({ kind: 'half_open' })
-          return { admitted: true, probe: true }
-        }
-        default:
-          return state satisfies never
-      }
+      const retryAfterMs = refusesForMs()
+      if (retryAfterMs > 0) return { admitted: false, retryAfterMs }
+      const probe = state.kind === 'open'
+      if (probe) become({ kind: 'half_open' })
+      return { admitted: true, probe }
     },
     settle(probe, verdict) {
       if (probe) {

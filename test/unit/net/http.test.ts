@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type LookupFunction } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha'
@@ -143,29 +144,60 @@ describe('post client', () => {
   })
 
   it('goes through a proxy', async () => {
-    const seen: string[] = []
-    const proxy = createServer((request, response) => {
-      seen.push(request.url ?? '')
-      response.end('{}')
-    })
-    proxy.on('connect', (request, socket) => {
-      seen.push(request.url ?? '')
-      const upstream = connect(keyManager.port, '127.0.0.1', () => {
-        socket.write('HTTP/1.1 200 OK\r\n\r\n')
-        upstream.pipe(socket).pipe(upstream)
-      })
-      upstream.on('error', () => socket.destroy())
-      socket.on('error', () => upstream.destroy())
-    })
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-    const { port } = proxy.address() as AddressInfo
-    const result = await post(keyManager.url, { proxy: `http://127.0.0.1:${port}` })
-    proxy.closeAllConnections()
+    const proxy = await startProxy()
+    const result = await post(keyManager.url, { proxy: proxy.url })
     proxy.close()
     expect(summary(result)).to.equal('status 200')
-    expect(seen.join()).to.contain(String(keyManager.port))
+    expect(proxy.asked.join()).to.contain(String(keyManager.port))
+  })
+
+  it('goes through a proxy to a TLS server, whose certificate is checked', async () => {
+    const certificates = makeCertificates()
+    const server = await startKeyManager({ tls: certificates.server })
+    const proxy = await startProxy()
+    const tls = readTlsOptions({ ...plainTls, caFile: certificates.caFile })
+    const known = await post(server.url, { proxy: proxy.url, tls })
+    const unknown = await post(server.url, { proxy: proxy.url })
+    proxy.close()
+    await server.close()
+    certificates.remove()
+    expect(summary(known)).to.equal('status 200')
+    expect(summary(unknown)).to.equal('tls')
+    expect(server.requests).to.have.length(1)
+    expect(proxy.asked).to.deep.equal([`127.0.0.1:${server.port}`, `127.0.0.1:${server.port}`])
   })
 })
+
+/** Forwards CONNECT, answers everything else itself. */
+async function startProxy(): Promise<{ url: string; asked: string[]; close(): void }> {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '')
+    response.end('{}')
+  })
+  const sockets = new Set<Duplex>()
+  server.on('connect', (request, socket) => {
+    asked.push(request.url ?? '')
+    const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
+    })
+    sockets.add(socket).add(upstream)
+    upstream.on('error', () => socket.destroy())
+    socket.on('error', () => upstream.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    asked,
+    close() {
+      server.close()
+      server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
 
 describe('rare calls', () => {
   let keyManager: ScriptedKeyManager
