@@ -61,7 +61,7 @@ export function readStruct(struct: unknown): Record<string, unknown> {
 
 function readValue(value: unknown): unknown {
   const kind = members(value)
-  if ('struct_value' in kind) return readStruct(kind['struct_value'])
-  if ('list_value' in kind) return list(members(kind['list_value'])['values']).map(readValue)
-  return kind['string_value'] ?? kind['number_value'] ?? kind['bool_value'] ?? null
+  if ('structValue' in kind) return readStruct(kind['structValue'])
+  if ('listValue' in kind) return list(members(kind['listValue'])['values']).map(readValue)
+  return kind['stringValue'] ?? kind['numberValue'] ?? kind['boolValue'] ?? null
 }

@@ -39,6 +39,7 @@ function deny(reason: 'internal_error' | 'key_manager_unavailable', detail: stri
 
 const INTERNAL_ERROR = deny('internal_error', 'an exception while deciding')
 const TOO_LATE = deny('key_manager_unavailable', 'decided after the deadline of the caller')
+const STOPPED = deny('key_manager_unavailable', 'the sidecar stops')
 const CANCELLED = deny('key_manager_unavailable', 'cancelled by the caller')
 
 export interface CheckHandlerDependencies {
@@ -54,13 +55,15 @@ export interface CheckHandler {
   readonly handle: handleUnaryCall<Buffer, Buffer>
   /** Checks that wait for an answer at this moment. */
   inFlight(): number
+  /** Answers every Check that waits with a deny: a call cut off would be a gRPC error. */
+  abandon(): void
 }
 
 export function createCheckHandler(dependencies: CheckHandlerDependencies): CheckHandler {
   const { pipeline, clock, metrics, log } = dependencies
   const record = createRecord(dependencies)
   const nextDecisionId = createDecisionIds()
-  let waiting = 0
+  const waiting = new Set<(decision: Decision) => void>()
 
   /** `what` is ours; the exception's text is foreign and may quote the request. */
   function report(what: string, thrown: unknown): void {
@@ -107,7 +110,10 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   }
 
   return {
-    inFlight: () => waiting,
+    inFlight: () => waiting.size,
+    abandon() {
+      for (const settle of waiting) settle(STOPPED)
+    },
     handle(call, callback) {
       const arrivedAtMs = clock.monotonicMs()
       // grpc-js computed the deadline by the system's wall clock: the same clock says how much is left, whatever clock was injected.
@@ -132,7 +138,12 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
         return
       }
 
-      waiting += 1
+      const settle = (decision: Decision): void => {
+        if (!waiting.delete(settle)) return
+        metrics.checksInFlight(-1)
+        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
+      }
+      waiting.add(settle)
       metrics.checksInFlight(1)
       call.on('cancelled', () => {
         cancellation.cancelled = true
@@ -143,11 +154,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
           report('decide', thrown)
           return INTERNAL_ERROR
         })
-        .then((decision) => {
-          waiting -= 1
-          metrics.checksInFlight(-1)
-          answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
-        })
+        .then(settle)
         .catch((thrown: unknown) => report('answer', thrown))
     },
   }

@@ -21,6 +21,9 @@ const REMOTE_OPTIONS: ServerOptions = {
   'grpc.max_connection_age_grace_ms': 10 * 1000,
 }
 
+/** For the last replies to leave after a drain ran out of time, and for sockets to close. */
+const ABANDON_MS = 250
+
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/
 
 export interface BindOptions {
@@ -36,7 +39,7 @@ export interface GrpcServer {
   renewTls(tls: ServerTls): void
   /** Checks that wait for an answer. */
   inFlight(): number
-  /** Stops accepting, finishes what is in flight for at most `timeoutMs`, then cuts off. */
+  /** Stops accepting, finishes what is in flight for at most `timeoutMs`; what waits then is denied. */
   drain(timeoutMs: number): Promise<void>
   /** At once: what is in flight is reset. */
   stop(): Promise<void>
@@ -48,7 +51,7 @@ export function createGrpcServer(
   const { health, clock, log } = dependencies
   const handler = createCheckHandler(dependencies)
   // One grpc-js server a listener: the connection age is an option of the whole server.
-  const servers: Server[] = []
+  const bound: { readonly server: Server; readonly target: string }[] = []
   const renewables: RenewableCredentials[] = []
 
   function createServer(isRemote: boolean): Server {
@@ -65,9 +68,24 @@ export function createGrpcServer(
     return renewable.credentials
   }
 
-  function cutOff(): void {
-    for (const server of servers) server.forceShutdown()
-    servers.length = 0
+  /**
+   * Resolves when everything is closed. What is still open after `graceMs` is destroyed: with channelz off, grpc-js 1.14
+   * forgets its sessions in forceShutdown, and its drain only ends those that were not yet closing: so it comes first.
+   */
+  async function close(graceMs: number): Promise<void> {
+    health.close()
+    for (const { server, target } of bound) server.drain(target, graceMs)
+    await Promise.all(bound.map(({ server }) => shutDown(server)))
+  }
+
+  /** tryShutdown can hang on a stuck session. */
+  async function within(ms: number, work: Promise<void>): Promise<void> {
+    let cancelTimer: () => void = () => {}
+    const timeout = new Promise<void>((resolve) => {
+      cancelTimer = clock.after(ms, resolve)
+    })
+    await Promise.race([work, timeout])
+    cancelTimer()
   }
 
   return {
@@ -78,13 +96,13 @@ export function createGrpcServer(
       if (listen.kind === 'unix') {
         await removeStaleSocket(listen.path)
         await withSocketMode(socketMode, () => bindOne(server, `unix:${listen.path}`, credentials))
-        servers.push(server)
+        bound.push({ server, target: `unix:${listen.path}` })
         return `unix:${listen.path}`
       }
       const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
       const port = await bindOne(server, `${host}:${listen.port}`, credentials)
-      servers.push(server)
       const address = `${host}:${port}`
+      bound.push({ server, target: address })
       if (isRemote && tls?.clientCa === undefined) {
         const advice =
           'anyone who reaches this port can ask whether a token is valid: bind loopback or a Unix socket, or set extAuthz.tls.clientCaFile'
@@ -97,19 +115,16 @@ export function createGrpcServer(
     },
     inFlight: handler.inFlight,
     async drain(timeoutMs) {
-      health.close()
-      // tryShutdown can hang on a stuck session.
-      let cancelTimer: () => void = () => {}
-      const timeout = new Promise<void>((resolve) => {
-        cancelTimer = clock.after(timeoutMs, resolve)
-      })
-      await Promise.race([Promise.all(servers.map(shutDown)), timeout])
-      cancelTimer()
-      cutOff()
+      const closed = close(timeoutMs + ABANDON_MS)
+      await within(timeoutMs, closed)
+      handler.abandon()
+      await within(ABANDON_MS, closed)
+      for (const { server } of bound) server.forceShutdown()
     },
     async stop() {
-      health.close()
-      cutOff()
+      const closed = close(0)
+      for (const { server } of bound) server.forceShutdown()
+      await within(ABANDON_MS, closed)
     },
   }
 }

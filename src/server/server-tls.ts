@@ -1,4 +1,5 @@
 /** TLS of the ext_authz port: the server's certificate, and client certificates where a CA is configured. */
+import { createSecureContext } from 'node:tls'
 import { experimental, type ServerCredentials } from '@grpc/grpc-js'
 
 /** PEM. With `clientCa` a client certificate is required. */
@@ -10,7 +11,10 @@ export interface ServerTls {
 
 export interface RenewableCredentials {
   readonly credentials: ServerCredentials
-  /** For connections to come; those that stand keep theirs. Whether client certificates are required does not change. */
+  /**
+   * For connections to come; those that stand keep theirs. Whether client certificates are required does not change.
+   * @throws Error as `createServerTls`; the old ones stay in force then.
+   */
   renew(tls: ServerTls): void
 }
 
@@ -18,8 +22,9 @@ type Provider = Parameters<typeof experimental.createCertificateProviderServerCr
 type IdentityListener = Parameters<Provider['addIdentityCertificateListener']>[0]
 type CaListener = Parameters<Provider['addCaCertificateListener']>[0]
 
-/** @throws Error where certificate and key do not fit, with OpenSSL's reason only. */
+/** @throws Error where the PEM texts are none or do not fit; its text holds nothing of them. */
 export function createServerTls(initial: ServerTls): RenewableCredentials {
+  verify(initial)
   let current = initial
   const identityListeners = new Set<IdentityListener>()
   const caListeners = new Set<CaListener>()
@@ -34,12 +39,13 @@ export function createServerTls(initial: ServerTls): RenewableCredentials {
   const provider: Provider = {
     addCaCertificateListener(listener) {
       caListeners.add(listener)
-      tellCa(listener)
+      // Not at once: grpc-js adds the watcher that puts the answer into force only after asking.
+      queueMicrotask(() => tellCa(listener))
     },
     removeCaCertificateListener: (listener) => void caListeners.delete(listener),
     addIdentityCertificateListener(listener) {
       identityListeners.add(listener)
-      tellIdentity(listener)
+      queueMicrotask(() => tellIdentity(listener))
     },
     removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
   }
@@ -50,9 +56,19 @@ export function createServerTls(initial: ServerTls): RenewableCredentials {
   return {
     credentials: create(provider, hasClientCa ? provider : null, hasClientCa),
     renew(tls) {
+      verify(tls)
       current = tls
       for (const listener of caListeners) tellCa(listener)
       for (const listener of identityListeners) tellIdentity(listener)
     },
+  }
+}
+
+/** grpc-js only logs a pair that does not fit, and drops every connection from then on. */
+function verify({ cert, key, clientCa }: ServerTls): void {
+  try {
+    createSecureContext({ cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) })
+  } catch {
+    throw new Error('certificate and key of extAuthz.tls are not usable together: PEM files that belong to each other?')
   }
 }

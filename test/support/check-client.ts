@@ -42,12 +42,12 @@ export interface ResponseHalf {
 }
 
 export interface ValueObject {
-  null_value?: string
-  number_value?: number
-  string_value?: string
-  bool_value?: boolean
-  struct_value?: StructObject
-  list_value?: { values?: ValueObject[] }
+  nullValue?: string
+  numberValue?: number
+  stringValue?: string
+  boolValue?: boolean
+  structValue?: StructObject
+  listValue?: { values?: ValueObject[] }
 }
 
 export interface StructObject {
