@@ -27,6 +27,8 @@ export interface HealthService {
 export function createHealth(): HealthService {
   let serving = true
   const watchers = new Set<ServerWritableStream<HealthRequest, HealthReply>>()
+  // Who watches a service that is not here never hears of a change.
+  const strangers = new Set<ServerWritableStream<HealthRequest, HealthReply>>()
 
   function reply(): HealthReply {
     return { status: serving ? 'SERVING' : 'NOT_SERVING' }
@@ -39,8 +41,9 @@ export function createHealth(): HealthService {
       for (const watcher of watchers) watcher.write(reply())
     },
     close() {
-      for (const watcher of watchers) watcher.end()
+      for (const watcher of [...watchers, ...strangers]) watcher.end()
       watchers.clear()
+      strangers.clear()
     },
     implementation: {
       Check(call, callback) {
@@ -49,14 +52,12 @@ export function createHealth(): HealthService {
       },
       Watch(call) {
         // grpc.health.v1: an unknown service is told, and the watch stays open.
-        if (!SERVICES.has(call.request.service ?? '')) {
-          call.write({ status: 'SERVICE_UNKNOWN' })
-        } else {
-          call.write(reply())
-          watchers.add(call)
-        }
+        const known = SERVICES.has(call.request.service ?? '')
+        const watching = known ? watchers : strangers
+        call.write(known ? reply() : { status: 'SERVICE_UNKNOWN' })
+        watching.add(call)
         const forget = () => {
-          watchers.delete(call)
+          watching.delete(call)
           call.end()
         }
         call.on('cancelled', forget)

@@ -1,0 +1,141 @@
+import { request } from 'node:http'
+import { expect } from 'chai'
+import { afterEach, beforeEach, describe, it } from 'mocha'
+import { systemClock } from '../../../src/clock.ts'
+import { Secret } from '../../../src/config/secret.ts'
+import { type Admin, startAdmin } from '../../../src/server/admin.ts'
+import { createDecisionLog, type DecisionLog } from '../../../src/telemetry/decision-log.ts'
+import { createLog } from '../../../src/telemetry/log.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
+import { checkView } from '../../support/check-view.ts'
+import { denied } from '../../support/fake-pipeline.ts'
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 }
+
+interface Got {
+  status: number | undefined
+  headers: Record<string, unknown>
+  body: string
+}
+
+function get(address: string, path: string, options: { host?: string; method?: string } = {}): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const { host = address, method = 'GET' } = options
+    const asked = request(`http://${address}${path}`, { method, headers: { host }, agent: false }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (text: string) => {
+        body += text
+      })
+      response.on('end', () => resolve({ status: response.statusCode, headers: response.headers, body }))
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
+}
+
+describe('the admin listeners', () => {
+  let admin: Admin
+  let decisions: DecisionLog
+  let isReady: boolean
+  let hasMetrics: boolean
+  let outside: string
+  let local: string
+
+  beforeEach(async () => {
+    isReady = true
+    hasMetrics = true
+    const log = createLog({ level: 'error', write: () => {}, clock: systemClock })
+    decisions = createDecisionLog({ allow: false, maxDenyPerSecond: 50 }, { log, clock: systemClock })
+    admin = await startAdmin({
+      listen: LOOPBACK,
+      localListen: LOOPBACK,
+      metrics: createMetrics(),
+      metricsEnabled: () => hasMetrics,
+      ready: () => isReady,
+      config: () => ({ password: new Secret('canary') }),
+      status: () => ({ breaker: { state: '<closed>' } }),
+      decisions,
+    })
+    outside = admin.address
+    local = admin.localAddress ?? ''
+  })
+
+  afterEach(() => admin.close())
+
+  it('serves probes and metrics outside', async () => {
+    expect(await get(outside, '/livez')).to.include({ status: 200, body: 'ok\n' })
+    expect(await get(outside, '/readyz')).to.include({ status: 200 })
+    const metrics = await get(outside, '/metrics')
+    expect(metrics.headers['content-type']).to.match(/^text\/plain; version=0\.0\.4/)
+    expect(metrics.body).to.contain('microgw_build_info')
+  })
+
+  it('is not ready where the application says so', async () => {
+    isReady = false
+    expect(await get(outside, '/readyz')).to.include({ status: 503 })
+    expect(await get(outside, '/livez')).to.include({ status: 200 })
+  })
+
+  it('answers 404 for /metrics where they are switched off', async () => {
+    hasMetrics = false
+    expect(await get(outside, '/metrics')).to.include({ status: 404 })
+  })
+
+  for (const path of ['/', '/config', '/status', '/decisions', '/revocations', '/metrics/x', '//livez']) {
+    it(`answers 404 for ${path} outside`, async () => {
+      expect(await get(outside, path)).to.include({ status: 404 })
+    })
+  }
+
+  it('takes GET and HEAD alone', async () => {
+    expect(await get(outside, '/livez', { method: 'HEAD' })).to.include({ status: 200, body: '' })
+    expect(await get(outside, '/livez', { method: 'POST' })).to.include({ status: 405 })
+    expect(await get(local, '/status', { method: 'POST' })).to.include({ status: 405 })
+  })
+
+  it('shows the configuration without secrets', async () => {
+    const got = await get(local, '/config')
+    expect(JSON.parse(got.body)).to.deep.equal({ password: '[redacted]' })
+  })
+
+  it('refuses a Host header that is no loopback name, on every page', async () => {
+    for (const path of ['/', '/config', '/status', '/decisions']) {
+      expect(await get(local, path, { host: 'attacker.example' })).to.include({ status: 421 })
+      expect(await get(local, path, { host: '127.0.0.1.attacker.example' })).to.include({ status: 421 })
+    }
+    for (const host of ['localhost', 'localhost:9798', '127.0.0.1', '[::1]:9798']) {
+      expect(await get(local, '/status', { host })).to.include({ status: 200 })
+    }
+  })
+
+  it('lists denies, newest first, and finds one by its id', async () => {
+    decisions.record(checkView({ path: '/first' }), denied('inactive_token'), '0a0a0a0a-000000000001', 1)
+    decisions.record(checkView({ path: '/second' }), denied('overloaded'), '0a0a0a0a-000000000002', 1)
+    const listed: { decisions: { path: string }[] } = JSON.parse((await get(local, '/decisions')).body)
+    expect(listed.decisions.map(({ path }) => path)).to.deep.equal(['/second', '/first'])
+    const found: unknown = JSON.parse((await get(local, '/decisions/0a0a0a0a-000000000001')).body)
+    expect(found).to.include({ reason: 'inactive_token', path: '/first' })
+    expect(await get(local, '/decisions/0a0a0a0a-000000000009')).to.include({ status: 404 })
+  })
+
+  it('F38 escapes what requests brought onto the status page', async () => {
+    decisions.record(checkView({ path: '/<script>alert(1)</script>', host: '"&\'' }), denied('inactive_token'), 'x', 1)
+    const page = await get(local, '/')
+    expect(page.body).to.contain('&lt;script&gt;').and.not.contain('<script')
+    expect(page.body).to.contain('&quot;&amp;&#39;').and.contain('&lt;closed&gt;')
+    expect(page.headers['content-security-policy']).to.contain("default-src 'none'")
+  })
+
+  it('answers 404 for /revocations, which does not exist yet', async () => {
+    expect(await get(local, '/revocations')).to.include({ status: 404 })
+  })
+
+  it('names the address that is taken, and leaves nothing bound', async () => {
+    const [host = '', port] = outside.split(':')
+    const taken = { host, port: Number(port) }
+    const options = { ready: () => true, config: () => ({}), status: () => ({}), decisions, metrics: undefined }
+    const failure = await startAdmin({ ...options, listen: LOOPBACK, localListen: taken }).catch(String)
+    expect(failure).to.equal(`Error: cannot listen on ${outside}: EADDRINUSE`)
+  })
+})

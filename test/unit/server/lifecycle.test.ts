@@ -1,0 +1,67 @@
+import { EventEmitter } from 'node:events'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect } from 'chai'
+import { describe, it } from 'mocha'
+import { systemClock } from '../../../src/clock.ts'
+import { type LifecycleActions, watchProcess } from '../../../src/server/lifecycle.ts'
+import { createLog } from '../../../src/telemetry/log.ts'
+
+function watched(actions: Partial<LifecycleActions> = {}) {
+  const events = new EventEmitter()
+  const calls: string[] = []
+  const lines: string[] = []
+  const log = createLog({ level: 'debug', write: (line) => lines.push(line), clock: systemClock })
+  const note = (name: string) => async () => {
+    calls.push(name)
+  }
+  const all = { drain: note('drain'), stop: note('stop'), reload: note('reload'), ...actions }
+  return { events, calls, lines, life: watchProcess(all, log, events) }
+}
+
+describe('the process', () => {
+  for (const signal of ['SIGTERM', 'SIGINT']) {
+    it(`drains on ${signal} and ends with 0`, async () => {
+      const { events, calls, life } = watched()
+      events.emit(signal, signal)
+      expect(await life.ended).to.equal(0)
+      expect(calls).to.deep.equal(['drain'])
+    })
+  }
+
+  it('stops at once on a second signal', async () => {
+    const { events, calls, life } = watched({ drain: () => new Promise(() => {}) })
+    events.emit('SIGTERM', 'SIGTERM')
+    events.emit('SIGTERM', 'SIGTERM')
+    expect(await life.ended).to.equal(0)
+    expect(calls).to.deep.equal(['stop'])
+  })
+
+  it('reloads on SIGHUP, and survives a reload that rejects', async () => {
+    const { events, lines } = watched({ reload: () => Promise.reject(new Error('canary')) })
+    events.emit('SIGHUP', 'SIGHUP')
+    await nextTurn()
+    expect(lines.join('')).to.contain('reload_failed').and.not.contain('canary')
+  })
+
+  it('logs an unhandled rejection without its text, and goes on', () => {
+    const { events, calls, lines } = watched()
+    events.emit('unhandledRejection', new TypeError('Bearer canary'))
+    expect(lines.join('')).to.contain('unhandled_rejection').and.contain('TypeError').and.contain('lifecycle.test.ts')
+    expect(lines.join('')).not.to.contain('canary')
+    expect(calls).to.deep.equal([])
+  })
+
+  it('stops with 1 after an uncaught exception, without its text', async () => {
+    const { events, calls, lines, life } = watched()
+    events.emit('uncaughtException', new Error('canary'))
+    expect(await life.ended).to.equal(1)
+    expect(calls).to.deep.equal(['stop'])
+    expect(lines.join('')).not.to.contain('canary')
+  })
+
+  it('takes its listeners off', () => {
+    const { events, life } = watched()
+    life.dispose()
+    expect(events.eventNames()).to.deep.equal([])
+  })
+})
