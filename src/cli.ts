@@ -1,24 +1,18 @@
 #!/usr/bin/env node
 /** Picks the command; flags and exit codes, nothing else. */
-import { runCheck } from './commands/check.ts'
-import { runCheckConfig } from './commands/check-config.ts'
-import { runEncrypt } from './commands/encrypt.ts'
-import { runHealthcheck } from './commands/healthcheck.ts'
-import { runIntrospect } from './commands/introspect.ts'
 import type { Io } from './commands/io.ts'
-import { runServe } from './commands/serve.ts'
-import { runVersion } from './commands/version.ts'
 
 type Command = (args: readonly string[], env: Readonly<Record<string, string | undefined>>, io: Io) => Promise<number>
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['serve', runServe],
-  ['check-config', runCheckConfig],
-  ['introspect', runIntrospect],
-  ['check', runCheck],
-  ['healthcheck', runHealthcheck],
-  ['encrypt', runEncrypt],
-  ['version', runVersion],
+/** Loaded when asked for: a probe every few seconds should not pay for the server. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['serve', async (): Promise<Command> => (await import('./commands/serve.ts')).runServe],
+  ['check-config', async (): Promise<Command> => (await import('./commands/check-config.ts')).runCheckConfig],
+  ['introspect', async (): Promise<Command> => (await import('./commands/introspect.ts')).runIntrospect],
+  ['check', async (): Promise<Command> => (await import('./commands/check.ts')).runCheck],
+  ['healthcheck', async (): Promise<Command> => (await import('./commands/healthcheck.ts')).runHealthcheck],
+  ['encrypt', async (): Promise<Command> => (await import('./commands/encrypt.ts')).runEncrypt],
+  ['version', async (): Promise<Command> => (await import('./commands/version.ts')).runVersion],
 ])
 
 const HELP = `micro-gw-authz: Envoy ext_authz sidecar for opaque OAuth2 access tokens
@@ -49,15 +43,16 @@ export async function runCli(
     io.out(HELP)
     return 0
   }
-  if (first === '--version') return runVersion([], env, io)
-  if (first === undefined || first.startsWith('-')) return runServe(argv, env, io)
-  const command = COMMANDS.get(first)
-  if (command === undefined) {
+  const isDefault = first === undefined || (first.startsWith('-') && first !== '--version')
+  const name = isDefault ? 'serve' : first === '--version' ? 'version' : first
+  const load = COMMANDS.get(name)
+  if (load === undefined) {
     // The word is not repeated: it may be a token put in the wrong place.
     io.err(`micro-gw-authz: unknown command\n\n${HELP}`)
     return 2
   }
-  return command(argv.slice(1), env, io)
+  const command = await load()
+  return command(isDefault ? argv : argv.slice(1), env, io)
 }
 
 if (import.meta.main) {

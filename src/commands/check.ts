@@ -3,6 +3,7 @@ import { ChannelCredentials, Client } from '@grpc/grpc-js'
 import { loadedAuthorization } from '../envoy/definition.ts'
 import { readFlags, usage } from './flags.ts'
 import type { Io } from './io.ts'
+import { readPairs } from './pairs.ts'
 import { describeReply } from './reply-text.ts'
 import { readTextFile } from './text-source.ts'
 
@@ -39,7 +40,7 @@ export async function runCheck(args: readonly string[], _env: unknown, io: Io): 
   const { address, method, path, host, timeout } = read.values
   const timeoutMs = Number(timeout)
   const headers = await readHeaders(read.values.header ?? [])
-  const context = readContext(read.values.context ?? [])
+  const context = readPairs(read.values.context ?? [])
   if (typeof headers === 'string') return usage('check', CHECK_HELP, headers, io).exit
   if (context === undefined) return usage('check', CHECK_HELP, '--context takes KEY=VALUE', io).exit
   if (!(timeoutMs > 0)) return usage('check', CHECK_HELP, '--timeout takes milliseconds', io).exit
@@ -84,16 +85,6 @@ async function readHeaders(given: readonly string[]): Promise<Headers | string> 
     headers.set(name, before === undefined ? value : `${before},${value}`)
   }
   return headers
-}
-
-function readContext(given: readonly string[]): Map<string, string> | undefined {
-  const context = new Map<string, string>()
-  for (const one of given) {
-    const equals = one.indexOf('=')
-    if (equals < 1) return undefined
-    context.set(one.slice(0, equals), one.slice(equals + 1))
-  }
-  return context
 }
 
 type Answered =

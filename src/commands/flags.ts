@@ -10,13 +10,14 @@ export type Flags<O extends Options> =
   | { readonly ok: true; readonly values: Values<O> }
   | { readonly ok: false; readonly exit: number }
 
-/** No positional arguments: `name` and its `help` are printed where they help. Refused values are never repeated: they may be secrets. */
+/** No positional arguments (`unexpected` says why): `name` and its `help` are printed where they help. Refused values are never repeated: they may be secrets. */
 export function readFlags<const O extends Options>(
   name: string,
   help: string,
   args: readonly string[],
   options: O,
   io: Io,
+  unexpected = 'unexpected argument',
 ): Flags<O> {
   if (args.includes('--help') || args.includes('-h')) {
     io.out(help)
@@ -26,7 +27,7 @@ export function readFlags<const O extends Options>(
     const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
     return { ok: true, values }
   } catch (error) {
-    return usage(name, help, refusal(error), io)
+    return usage(name, help, refusal(error, unexpected), io)
   }
 }
 
@@ -36,11 +37,11 @@ export function usage(name: string, help: string, message: string, io: Io): { re
   return { ok: false, exit: 2 }
 }
 
-function refusal(error: unknown): string {
+function refusal(error: unknown, unexpected: string): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return 'unexpected argument'
-  // Up to the first `=` an option's name is no secret.
-  const option = /'(-{1,2}[\w-]+)/.exec(error instanceof Error ? error.message : '')?.[1]
+  if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') return unexpected
+  // Only what looks like a flag: a token may begin with hyphens too.
+  const option = /'(-{1,2}[a-z][a-z-]{0,20})(?![\w-])/.exec(error instanceof Error ? error.message : '')?.[1]
   if (option === undefined) return 'these flags cannot be read'
   return code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION' ? `unknown flag ${option}` : `flag ${option} is not used that way`
 }

@@ -7,6 +7,7 @@ import { createLog } from '../telemetry/log.ts'
 import { formatProblem } from './check-config.ts'
 import { readFlags, usage } from './flags.ts'
 import type { Io } from './io.ts'
+import { readPairs } from './pairs.ts'
 
 export const SERVE_HELP = `Usage: micro-gw-authz [serve] [--config FILE] [--set KEY=VALUE]...
 
@@ -29,12 +30,12 @@ export async function runServe(
   const read = readFlags('serve', SERVE_HELP, args, options, io)
   if (!read.ok) return read.exit
   const { config, set = [] } = read.values
-  const flags = readSettings(set)
+  const flags = readPairs(set)
   if (flags === undefined) return usage('serve', SERVE_HELP, '--set takes KEY=VALUE', io).exit
 
   const writeLog = (line: string): void => io.out(line)
   try {
-    const app = await startApp({ configFile: config, env: { ...env }, flags, writeLog })
+    const app = await startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })
     const life = watchProcess(app, createLog({ level: 'info', write: writeLog, clock: systemClock }))
     const exit = await life.ended
     life.dispose()
@@ -53,14 +54,4 @@ export async function runServe(
 
 function startFailure(error: unknown): string {
   return error instanceof Error && error.message.startsWith('cannot listen on') ? error.message : 'start failed'
-}
-
-function readSettings(written: readonly string[]): Record<string, string> | undefined {
-  const settings = new Map<string, string>()
-  for (const one of written) {
-    const equals = one.indexOf('=')
-    if (equals < 1) return undefined
-    settings.set(one.slice(0, equals), one.slice(equals + 1))
-  }
-  return Object.fromEntries(settings)
 }

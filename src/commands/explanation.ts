@@ -1,0 +1,76 @@
+/** One introspection and its decision in words. Pure; tokens and secrets are masked. */
+import type { Decision, Introspected } from '../authz/ports.ts'
+import type { ClientSecurity, KeyManagerConfig } from '../config/config.ts'
+
+export interface Received {
+  readonly outcome: Introspected
+  readonly tookMs: number
+}
+
+/** The request as `keymanager/introspector.ts` writes it, secrets left out. */
+export function describeSent(keyManager: KeyManagerConfig, token: string): string {
+  const { security } = keyManager
+  const form = [`token=[${token.length} characters]`]
+  if (keyManager.tokenTypeHint !== undefined) form.push(`token_type_hint=${keyManager.tokenTypeHint}`)
+  if (security.kind === 'basic' && security.method === 'post') {
+    form.push(`client_id=${security.username}`, 'client_secret=[masked]')
+  }
+  return `1. Sent
+   POST ${keyManager.introspectUrl}
+   authentication: ${describeSecurity(security)}
+   form: ${form.join('&')}
+`
+}
+
+function describeSecurity(security: ClientSecurity): string {
+  switch (security.kind) {
+    case 'none':
+      return 'none'
+    case 'basic':
+      return security.method === 'post'
+        ? 'client_id and client_secret in the body'
+        : `Basic, user ${security.username}, password [masked], encoding ${security.encoding}`
+    default:
+      return security satisfies never
+  }
+}
+
+/** The answer's members as they came, the token itself masked where a server echoes it. */
+export function describeReceived({ outcome, tookMs }: Received, token: string): string {
+  return `2. Came back after ${tookMs.toFixed(0)} ms
+   ${describeOutcome(outcome).replaceAll(token, '[token]').replaceAll('\n', '\n   ')}
+`
+}
+
+function describeOutcome(outcome: Introspected): string {
+  switch (outcome.kind) {
+    case 'active':
+      return `active\n${JSON.stringify(outcome.claims.members, undefined, 2)}`
+    case 'inactive':
+      return 'inactive: the key manager does not know this token, or it is expired, revoked, or not for this client'
+    case 'malformed':
+      return `malformed: ${outcome.detail}`
+    case 'unavailable':
+      return `no answer (${outcome.cause}): ${outcome.detail}`
+    case 'overloaded':
+    case 'abandoned':
+      return `${outcome.kind}: no call was made`
+    default:
+      return outcome satisfies never
+  }
+}
+
+export function describeDecision(decision: Decision): string {
+  const lines = [`3. Decision\n   ${decision.allow ? 'ALLOW' : 'DENY'}: ${decision.reason}`]
+  if (decision.allow) {
+    if (decision.reason === 'allowed') {
+      lines.push(`good for ${decision.maxAgeSeconds} s in the cache`)
+      if (decision.wouldDeny !== undefined) lines.push(`a rule with enforce = false would deny: ${decision.wouldDeny}`)
+    }
+  } else {
+    if (decision.scope !== '') lines.push(`scopes asked for: ${decision.scope}`)
+    if (decision.retryAfterSeconds > 0) lines.push(`Retry-After: ${decision.retryAfterSeconds}`)
+    if (decision.detail !== '') lines.push(decision.detail)
+  }
+  return `${lines.join('\n   ')}\n`
+}

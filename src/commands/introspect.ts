@@ -1,0 +1,127 @@
+/** `introspect`: explains step by step what becomes of one token. */
+import type { CheckView, Clock, Decision, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
+import { systemClock } from '../clock.ts'
+import type { Config } from '../config/config.ts'
+import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
+import { createIntrospector } from '../keymanager/introspector.ts'
+import { formatProblem } from './check-config.ts'
+import { describeDecision, describeReceived, describeSent, type Received } from './explanation.ts'
+import { readFlags, usage } from './flags.ts'
+import type { Io } from './io.ts'
+import { readPairs } from './pairs.ts'
+import { readAll, readTextFile } from './text-source.ts'
+
+export const INTROSPECT_HELP = `Usage: micro-gw-authz introspect [@FILE] [flags] < token.txt
+
+Asks the key manager about one token, past every cache, and explains what came back and what a request with it would get.
+The token comes from standard input or @FILE, never from an argument: others can read those in the process list.
+
+  --config FILE       default ${DEFAULT_FILE}
+  --method METHOD     of the request, for the policy; default GET
+  --path PATH         default /
+  --host HOST         default localhost
+  --context KEY=VALUE the route's context_extensions, repeatable
+
+Exit status: 0 the request would pass, 1 it would not, or the configuration is not usable, 2 wrong usage.
+`
+
+const NO_ARGUMENT = 'a token is never an argument (others can read it in the process list): standard input or @FILE'
+
+/** One decision, with an introspector in place of the configured one and nothing remembered. */
+export type DecideOnce = (
+  config: Config,
+  dependencies: { readonly introspector: Introspector; readonly clock: Clock },
+  check: CheckView,
+) => Promise<Decision>
+
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} }
+const UNCOUNTED: IntrospectionMetrics = { introspection() {}, introspectionsInFlight() {}, breaker() {} }
+
+/** `decide` in place of the application's own. */
+export async function runIntrospect(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  io: Io,
+  decide: DecideOnce = decideAsServed,
+): Promise<number> {
+  const options = {
+    config: { type: 'string' },
+    method: { type: 'string', default: 'GET' },
+    path: { type: 'string', default: '/' },
+    host: { type: 'string', default: 'localhost' },
+    context: { type: 'string', multiple: true },
+  } as const
+  const [first = ''] = args
+  const file = first.startsWith('@') ? first.slice(1) : undefined
+  const flags = file === undefined ? args : args.slice(1)
+  const read = readFlags('introspect', INTROSPECT_HELP, flags, options, io, NO_ARGUMENT)
+  if (!read.ok) return read.exit
+  const { config: configFile, method, path, host } = read.values
+  const context = readPairs(read.values.context ?? [])
+  if (context === undefined) return usage('introspect', INTROSPECT_HELP, '--context takes KEY=VALUE', io).exit
+  const text = file === undefined ? await readAll(io.stdin) : await readTextFile(file)
+  if (text === undefined) return usage('introspect', INTROSPECT_HELP, `cannot read ${file}`, io).exit
+  const token = text.trim().replace(/^Bearer +/i, '')
+  if (token === '') return usage('introspect', INTROSPECT_HELP, 'no token on standard input or in @FILE', io).exit
+
+  const loaded = loadConfig({ file: configFile, env })
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) io.err(`${formatProblem(problem, configFile ?? DEFAULT_FILE)}\n`)
+    return 1
+  }
+  const { config } = loaded
+  const keyManager = createIntrospector(config.keyManager, { clock: systemClock, metrics: UNCOUNTED, log: SILENT })
+  const watched = watch(keyManager)
+  try {
+    const check = bearerCheck(token, { method, path, host, context })
+    const decision = await decide(config, { introspector: watched, clock: systemClock }, check)
+    const received = watched.received()
+    if (received === undefined) io.out('Nothing was sent: the request was decided before.\n\n')
+    else io.out(`${describeSent(config.keyManager, token)}\n${describeReceived(received, token)}\n`)
+    io.out(describeDecision(decision))
+    return decision.allow ? 0 : 1
+  } finally {
+    await keyManager.close()
+  }
+}
+
+/** As `serve` would decide. */
+const decideAsServed: DecideOnce = async (config, dependencies, check) => {
+  const { decideOnce } = await import('../app.ts')
+  return decideOnce(config, dependencies, check)
+}
+
+/** Remembers what came back. */
+function watch(introspector: Introspector): Introspector & { received(): Received | undefined } {
+  let received: Received | undefined
+  return {
+    received: () => received,
+    async introspect(token, interest) {
+      const sentAtMs = systemClock.monotonicMs()
+      const outcome = await introspector.introspect(token, interest)
+      received = { outcome, tookMs: systemClock.monotonicMs() - sentAtMs }
+      return outcome
+    },
+  }
+}
+
+function bearerCheck(
+  token: string,
+  request: {
+    readonly method: string
+    readonly path: string
+    readonly host: string
+    readonly context: ReadonlyMap<string, string>
+  },
+): CheckView {
+  const { context, ...rest } = request
+  return {
+    ...rest,
+    form: 'http',
+    credentials: `Bearer ${token}`,
+    credentialsCount: 1,
+    contextKey: context.size === 0 ? '' : JSON.stringify([...context]),
+    contextExtensions: () => context,
+    header: () => undefined,
+  }
+}
