@@ -78,7 +78,7 @@ function joinReachable(host: string, port: number): string {
 }
 
 function askGrpc(address: string): Promise<string> {
-  const method = healthService['Check']
+  const { Check: method } = healthService
   if (method === undefined) return Promise.resolve('no health service is defined')
   const client = new Client(address, ChannelCredentials.createInsecure())
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
 /** The ext_authz gRPC server: binds TCP, TLS or a Unix socket, drains, stops. What a call becomes is in `check-handler.ts`. */
-import { Server, ServerCredentials, type ServerOptions } from '@grpc/grpc-js'
+import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js'
 import type { ListenAddress } from '../config/config.ts'
 import { authorizationService, healthService } from '../envoy/definition.ts'
 import { type CheckHandlerDependencies, createCheckHandler } from './check-handler.ts'
@@ -49,6 +49,8 @@ export function createGrpcServer(
   dependencies: CheckHandlerDependencies & { readonly health: HealthService },
 ): GrpcServer {
   const { health, clock, log } = dependencies
+  // It writes foreign text to standard error; what matters of it becomes errors of ours.
+  setLogVerbosity(logVerbosity.NONE)
   const handler = createCheckHandler(dependencies)
   // One grpc-js server a listener: the connection age is an option of the whole server.
   const bound: { readonly server: Server; readonly target: string }[] = []

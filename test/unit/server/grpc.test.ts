@@ -53,7 +53,8 @@ describe('the ext_authz server', () => {
     decideBy(() => denied('inactive_token'))
     const reply = await client.check(httpCheck({ path: '/a?access_token=canary', headers: { 'x-request-id': 'r-1' } }))
     expect(reply.status?.code).to.equal(16)
-    const id = reply.dynamic_metadata?.fields?.['decision_id']?.stringValue
+    const { decision_id } = reply.dynamic_metadata?.fields ?? {}
+    const id = decision_id?.stringValue
     await nextTurn()
     const line: unknown = JSON.parse(parts.lines.find((one) => one.includes('"decision"')) ?? '{}')
     expect(line).to.include({ decision_id: id, reason: 'inactive_token', path: '/a', request_id: 'r-1' })

@@ -20,7 +20,8 @@ describe('the metrics', () => {
   it('expose at the start what the golden file holds', async () => {
     const { contentType, body } = await createMetrics().exposition()
     const exposed = withoutHostFigures(body)
-    if (process.env['UPDATE_GOLDEN'] === '1') writeFileSync(GOLDEN, exposed)
+    const { UPDATE_GOLDEN } = process.env
+    if (UPDATE_GOLDEN === '1') writeFileSync(GOLDEN, exposed)
     expect(contentType).to.match(/^text\/plain; version=0\.0\.4/)
     expect(exposed).to.equal(readFileSync(GOLDEN, 'utf8'))
   })
