@@ -1,0 +1,112 @@
+/**
+ * One Check: credentials -> answer -> policy -> decision. This screen holds every reason for which a request is refused;
+ * each is a heading of docs/operations.md. Everything not allowed by a line below is denied.
+ */
+import type { Answers, Failure } from './answers.ts'
+import { type Credentials, readCredentials } from './credentials.ts'
+import { denied } from './decision.ts'
+import { secondsGood, untimely } from './introspection.ts'
+import { createPolicy, type Requirements, shortfall } from './policy.ts'
+import type { Answer, Authorizer, CacheResult, CheckView, Clock, Decision, PolicySettings } from './ports.ts'
+import { createRoutes } from './route.ts'
+
+export interface AuthorizerSettings {
+  readonly policy: PolicySettings
+  readonly allowCorsPreflight: boolean
+  readonly timestampSkewMs: number
+}
+
+export interface AuthorizerDependencies {
+  readonly answers: Answers
+  readonly clock: Clock
+  /** The store key of a token: product 2.4. */
+  readonly keyOf: (token: string) => string
+}
+
+export function createAuthorizer(
+  { answers, clock, keyOf }: AuthorizerDependencies,
+  settings: AuthorizerSettings,
+): Authorizer {
+  const routeOf = createRoutes()
+  const policy = createPolicy(settings.policy)
+
+  return {
+    authorize(check, deadlineMs, cancellation) {
+      if (check.form === 'not_http') return denied('not_http')
+      if (check.form === 'malformed') return denied('malformed_request')
+
+      const route = routeOf(check)
+      if (!route.ok) return denied('invalid_route_policy', { detail: route.detail })
+
+      const requirements = policy.requirements(check, route.policy)
+      const credentials = readCredentials(check.credentials, check.credentialsCount)
+      if (credentials.kind === 'missing') return withoutToken(check, credentials, requirements)
+      if (credentials.kind === 'malformed') return denied('malformed_credentials')
+
+      const { token } = credentials
+      const key = keyOf(token)
+      const remembered = answers.peek(key, requirements.maxAgeMs)
+      if (remembered !== undefined) return judge(remembered, 'hit', requirements)
+
+      return answers.ask(key, token, deadlineMs, requirements.maxAgeMs, cancellation).then((found) => {
+        return found.ok ? judge(found.answer, found.cache, requirements) : unanswered(found.failure, requirements)
+      })
+    },
+  }
+
+  function withoutToken(
+    check: CheckView,
+    { otherScheme }: Extract<Credentials, { kind: 'missing' }>,
+    requirements: Requirements,
+  ): Decision {
+    const preflight = settings.allowCorsPreflight && isPreflight(check)
+    if (!preflight && !requirements.anonymous) return denied('missing_credentials')
+    if (requirements.refused !== undefined) return denied(requirements.refused)
+    return { allow: true, reason: preflight ? 'allowed_preflight' : 'allowed_anonymous', cache: 'none', otherScheme }
+  }
+
+  function judge(answer: Answer, cache: CacheResult, requirements: Requirements): Decision {
+    if (!answer.active) return denied('inactive_token', { cache })
+    const nowWallMs = clock.wallMs()
+    const { claims } = answer
+
+    // The skew forgives a fresh answer only: RFC 7662 section 4 forbids using a remembered one beyond exp.
+    const timing = untimely(claims, nowWallMs, cache === 'miss' ? settings.timestampSkewMs : 0)
+    if (timing !== undefined) return denied(timing, { cache })
+
+    const short = shortfall(requirements.enforced, claims)
+    if (short !== undefined) return denied(short.reason, { cache, scope: short.scope })
+    if (requirements.refused !== undefined) return denied(requirements.refused, { cache })
+
+    const observed = requirements.observed === undefined ? undefined : shortfall([requirements.observed], claims)
+    return {
+      allow: true,
+      reason: 'allowed',
+      cache,
+      answer,
+      maxAgeSeconds: secondsGood(answer, nowWallMs, clock.monotonicMs()),
+      wouldDeny: observed?.reason,
+    }
+  }
+}
+
+/** No answer: never an allow. What is known without the token counts first, in the order of the outcome table. */
+function unanswered(failure: Failure, requirements: Requirements): Decision {
+  if (requirements.refused !== undefined) return denied(requirements.refused, { cache: 'miss' })
+  if (failure.kind === 'overloaded') return denied('overloaded', { cache: 'miss' })
+  if (failure.kind === 'malformed') return denied('key_manager_unavailable', { cache: 'miss', detail: failure.detail })
+  return denied('key_manager_unavailable', {
+    cache: 'miss',
+    retryAfterMs: failure.retryAfterMs,
+    detail: failure.detail,
+  })
+}
+
+/** Fetch's CORS preflight: OPTIONS with Origin and Access-Control-Request-Method. */
+function isPreflight(check: CheckView): boolean {
+  return (
+    check.method === 'OPTIONS' &&
+    check.header('origin') !== undefined &&
+    check.header('access-control-request-method') !== undefined
+  )
+}

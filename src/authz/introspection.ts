@@ -1,0 +1,57 @@
+/** What an introspection answer means in time: RFC 7662 sections 2.2 and 4. Pure. */
+import type { ActiveAnswer, Claims, DenyReason, InactiveAnswer } from './ports.ts'
+
+export interface LifeSettings {
+  /** `tokenCacheExpiryTime`, ms; 0 where caching is off. */
+  readonly activeLifeMs: number
+  /** `inactiveExpiryTime`, ms; 0 where caching is off. */
+  readonly inactiveLifeMs: number
+  /** Forgives clock differences on a fresh answer only. */
+  readonly timestampSkewMs: number
+}
+
+/** An active answer with its life: min(`activeLifeMs`, `exp` - now), 0 where that is under 1 ms or `nbf` has not come. */
+export function activeAnswer(
+  claims: Claims,
+  nowWallMs: number,
+  nowMonotonicMs: number,
+  settings: LifeSettings,
+): ActiveAnswer {
+  return Object.freeze({
+    active: true,
+    claims,
+    storedAtMs: nowMonotonicMs,
+    lifeMs: activeLife(claims, nowWallMs, settings.activeLifeMs),
+    reply: { owner: undefined, value: undefined },
+  })
+}
+
+function activeLife(claims: Claims, nowWallMs: number, longestMs: number): number {
+  // An answer accepted only through the skew is not remembered.
+  if (claims.nbfSec !== undefined && claims.nbfSec * 1000 > nowWallMs) return 0
+  // RFC 7662 section 4: never beyond exp.
+  const untilExpMs = claims.expSec === undefined ? longestMs : claims.expSec * 1000 - nowWallMs
+  return Math.max(0, Math.floor(Math.min(longestMs, untilExpMs)))
+}
+
+export function inactiveAnswer(nowMonotonicMs: number, settings: LifeSettings): InactiveAnswer {
+  return Object.freeze({
+    active: false,
+    storedAtMs: nowMonotonicMs,
+    lifeMs: Math.max(0, Math.floor(settings.inactiveLifeMs)),
+  })
+}
+
+/** `expired_token`, `premature_token` or undefined. `skewMs` is 0 for a remembered answer. */
+export function untimely(claims: Claims, nowWallMs: number, skewMs: number): DenyReason | undefined {
+  if (claims.expSec !== undefined && claims.expSec * 1000 + skewMs <= nowWallMs) return 'expired_token'
+  if (claims.nbfSec !== undefined && claims.nbfSec * 1000 - skewMs > nowWallMs) return 'premature_token'
+  return undefined
+}
+
+/** Whole seconds for which a remembered answer stays good, by both clocks; 0 when it is not remembered. */
+export function secondsGood(answer: ActiveAnswer, nowWallMs: number, nowMonotonicMs: number): number {
+  const byLife = answer.lifeMs - (nowMonotonicMs - answer.storedAtMs)
+  const byExp = answer.claims.expSec === undefined ? byLife : answer.claims.expSec * 1000 - nowWallMs
+  return Math.max(0, Math.floor(Math.min(byLife, byExp) / 1000))
+}
