@@ -47,10 +47,10 @@ export interface AnswersDependencies {
   readonly metrics: CacheMetrics
 }
 
-const LATE: Found = Object.freeze({
+const LATE: Found = {
   ok: false,
   failure: { kind: 'unavailable', cause: 'timeout', retryAfterMs: 0, detail: 'the key manager did not answer in time' },
-})
+}
 
 export function createAnswers(
   { cache, introspector, clock, metrics }: AnswersDependencies,

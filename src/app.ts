@@ -1,0 +1,367 @@
+/**
+ * Composition root: Config -> objects -> {start, stop, reload}. The only file that knows every concrete type.
+ * What outlives a reload (listeners, metrics, log, memory) is built once; the rest is a graph behind one reference.
+ */
+import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
+import { createAnswers } from './authz/answers.ts'
+import { createAuthorizer } from './authz/authorizer.ts'
+import type {
+  AnswerCache,
+  Authorizer,
+  CacheMetrics,
+  CheckView,
+  Clock,
+  Decision,
+  Introspector,
+  Log,
+} from './authz/ports.ts'
+import { type AnswerMemory, createAnswerCache, createAnswerMemory } from './cache/answer-cache.ts'
+import { createAnswerKey } from './cache/answer-key.ts'
+import { systemClock } from './clock.ts'
+import type { Config, Loaded, Problem } from './config/config.ts'
+import { loadConfig } from './config/load.ts'
+import { watchFiles } from './config/watch.ts'
+import { createCheckDecoder } from './envoy/check-request.ts'
+import { createReplyEncoder } from './envoy/check-response.ts'
+import { createIntrospector, type KeyManagerClient } from './keymanager/introspector.ts'
+import { startAdmin } from './server/admin.ts'
+import { createGrpcServer } from './server/grpc.ts'
+import { createHealth } from './server/health.ts'
+import type { Pipeline } from './server/pipeline.ts'
+import { createDecisionLog } from './telemetry/decision-log.ts'
+import { createLog } from './telemetry/log.ts'
+import { createMetrics, type Metrics, type ReloadOutcome } from './telemetry/metrics.ts'
+import { VERSION } from './telemetry/version.ts'
+
+/** Envoy's default ext_authz timeout is 200 ms: an introspection of half of that deserves a warning. */
+const SLOW_PROBE_MS = 100
+
+/** The configuration cannot be used; every problem at once. */
+export class ConfigurationError extends Error {
+  readonly problems: readonly Problem[]
+  constructor(problems: readonly Problem[]) {
+    super('the configuration is not usable')
+    this.name = 'ConfigurationError'
+    this.problems = problems
+  }
+}
+
+export interface AppOptions {
+  /** Undefined: /etc/micro-gw-authz/micro-gw.conf. */
+  readonly configFile: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Dotted key path to value; stronger than environment and file. */
+  readonly flags?: Readonly<Record<string, string>>
+  readonly clock?: Clock
+  /** One log line, newline included. Default: standard output. */
+  readonly writeLog?: (line: string) => void
+}
+
+export interface App {
+  readonly addresses: {
+    readonly extAuthz: readonly string[]
+    readonly admin: string
+    readonly localAdmin: string | undefined
+  }
+  /** Builds a new graph and swaps one reference; a broken file keeps the old one. Never rejects. */
+  reload(): Promise<ReloadOutcome>
+  /** Readiness fails, `drainDelay` passes, what is in flight finishes within `drainTimeout`; then everything is closed. */
+  drain(): Promise<void>
+  /** At once. */
+  stop(): Promise<void>
+}
+
+/** One configuration's objects. */
+interface Graph {
+  readonly config: Config
+  readonly client: KeyManagerClient
+  readonly memory: AnswerMemory
+  readonly pipeline: Pipeline
+}
+
+/** Rejects with ConfigurationError, or with an Error that names the address that cannot be bound. */
+export async function startApp(options: AppOptions): Promise<App> {
+  const clock = options.clock ?? systemClock
+  const write = options.writeLog ?? ((line: string) => void process.stdout.write(line))
+  const load = (): Loaded =>
+    loadConfig({
+      file: options.configFile,
+      env: options.env,
+      ...(options.flags === undefined ? {} : { flags: options.flags }),
+    })
+  const loaded = load()
+  if (!loaded.ok) throw new ConfigurationError(loaded.problems)
+
+  const log = createLog({ level: loaded.config.log.level, write, clock })
+  const metrics = createMetrics()
+  const decisions = createDecisionLog(loaded.config.log, { log, clock })
+  const health = createHealth()
+  report(loaded, log)
+
+  let graph = buildGraph(loaded.config, undefined, { clock, metrics, log })
+  let isReady = false
+  let restartRequired = false
+  let loadedAt = new Date(clock.wallMs()).toISOString()
+  metrics.cacheEntries(() => graph.memory.active.size() + graph.memory.inactive.size())
+  metrics.configLoaded(clock.wallMs())
+
+  const server = createGrpcServer({ pipeline: () => graph.pipeline, health, clock, metrics, decisions, log })
+  const admin = await startAdmin({
+    listen: loaded.config.admin.listen,
+    localListen: loaded.config.admin.localListen,
+    metrics,
+    metricsEnabled: () => graph.config.admin.metrics,
+    ready: () => isReady,
+    config: () => graph.config,
+    status,
+    decisions,
+  })
+  const extAuthz = await bindAll(loaded.config).catch(async (error: unknown) => {
+    await Promise.all([server.stop(), admin.close(), graph.client.close()])
+    throw error
+  })
+  isReady = true
+  health.setServing(true)
+  log.info('started', { version: VERSION, extAuthz, admin: admin.address, localAdmin: admin.localAddress })
+  probe(graph, log)
+  let unwatch = watchFiles(loaded.files, onFileChange, clock)
+
+  function status(): object {
+    return {
+      version: VERSION,
+      ready: isReady,
+      configLoadedAt: loadedAt,
+      restartRequired,
+      checksInFlight: server.inFlight(),
+      keyManager: { url: graph.config.keyManager.introspectUrl, ...graph.client.status() },
+      cache: { active: graph.memory.active.size(), inactive: graph.memory.inactive.size() },
+    }
+  }
+
+  async function bindAll(config: Config): Promise<readonly string[]> {
+    const tls = readServerTls(config)
+    const bound: string[] = []
+    for (const listen of config.extAuthz.listen) {
+      bound.push(await server.bind(listen, { socketMode: config.extAuthz.socketMode, tls }))
+    }
+    return bound
+  }
+
+  function onFileChange(): void {
+    void reload()
+  }
+
+  async function reload(): Promise<ReloadOutcome> {
+    const outcome = swap()
+    metrics.reload(outcome, clock.wallMs())
+    return outcome
+  }
+
+  function swap(): ReloadOutcome {
+    try {
+      const next = load()
+      if (!next.ok) throw new ConfigurationError(next.problems)
+      const before = graph
+      const tls = readServerTls(next.config)
+      const built = buildGraph(next.config, before, { clock, metrics, log })
+      if (tls !== undefined && before.config.extAuthz.tls !== undefined) server.renewTls(tls)
+      graph = built
+      log.setLevel(next.config.log.level)
+      decisions.configure(next.config.log)
+      restartRequired = needsRestart(loaded.ok ? loaded.config : before.config, next.config)
+      loadedAt = new Date(clock.wallMs()).toISOString()
+      unwatch()
+      unwatch = watchFiles(next.files, onFileChange, clock)
+      // Calls under way keep the old graph; its connections close behind them.
+      void before.client.close()
+      report(next, log)
+      log.info('config_reloaded', { restartRequired })
+      probe(built, log)
+      return restartRequired ? 'restart_required' : 'success'
+    } catch (error) {
+      const problems = error instanceof ConfigurationError ? error.problems : []
+      log.error('config_reload_failed', {
+        problems: problems.filter((problem) => problem.severity === 'error'),
+        note: 'the old configuration stays in force',
+      })
+      return 'failure'
+    }
+  }
+
+  async function close(): Promise<void> {
+    unwatch()
+    decisions.flush()
+    await Promise.all([admin.close(), graph.client.close()])
+    health.close()
+  }
+
+  return {
+    addresses: { extAuthz, admin: admin.address, localAdmin: admin.localAddress },
+    reload,
+    async drain() {
+      isReady = false
+      const { drainDelayMs, drainTimeoutMs, drainHealth } = graph.config.extAuthz
+      if (drainHealth) health.setServing(false)
+      log.info('drain_started', { drainDelayMs, drainTimeoutMs })
+      await new Promise<void>((resolve) => void clock.after(drainDelayMs, resolve))
+      await server.drain(drainTimeoutMs)
+      await close()
+    },
+    async stop() {
+      isReady = false
+      await server.stop()
+      await close()
+    },
+  }
+}
+
+interface Shared {
+  readonly clock: Clock
+  readonly metrics: Metrics
+  readonly log: Log
+}
+
+function buildGraph(config: Config, before: Graph | undefined, { clock, metrics, log }: Shared): Graph {
+  const client = createClient(config, { clock, metrics, log })
+  // Remembered answers outlive a reload that changes neither who is asked nor for how long an answer is good.
+  const memory =
+    before !== undefined &&
+    isDeepStrictEqual(before.config.caching, config.caching) &&
+    isDeepStrictEqual(before.config.keyManager, config.keyManager)
+      ? before.memory
+      : createAnswerMemory({
+          capacity: config.caching.tokenCacheCapacity,
+          inactiveCapacity: config.caching.inactiveCapacity,
+        })
+  const encoder = createReplyEncoder({
+    realm: config.extAuthz.realm,
+    resourceMetadata: config.extAuthz.resourceMetadata,
+    unavailable: config.extAuthz.unavailable,
+    credentials: config.credentials,
+    upstreamHeaders: config.upstreamHeaders,
+    managedHeaders: config.managedHeaders,
+    metadataClaims: config.metadata.claims,
+  })
+  const cache = createAnswerCache(memory, { clock, metrics })
+  return {
+    config,
+    client,
+    memory,
+    pipeline: {
+      decode: createCheckDecoder({ credentialsHeader: config.credentials.header }),
+      authorizer: authorizerOf(config, { introspector: client, cache, clock, metrics }),
+      encode: (decision, decisionId) => encoder.encode(decision, decisionId),
+      timeoutMs: config.keyManager.timeoutMs,
+      unavailable: config.extAuthz.unavailable,
+    },
+  }
+}
+
+function createClient(config: Config, shared: Shared): KeyManagerClient {
+  try {
+    return createIntrospector(config.keyManager, shared)
+  } catch (error) {
+    // It throws for files of keyManager.tls alone, in our own words.
+    const message = error instanceof Error ? error.message : 'cannot be used'
+    throw new ConfigurationError([{ severity: 'error', key: 'keyManager.tls', line: undefined, message }])
+  }
+}
+
+function authorizerOf(
+  config: Config,
+  parts: {
+    readonly introspector: Introspector
+    readonly cache: AnswerCache
+    readonly clock: Clock
+    readonly metrics: CacheMetrics
+  },
+): Authorizer {
+  const { clock } = parts
+  const { caching, keyManager } = config
+  const answers = createAnswers(parts, {
+    activeLifeMs: caching.enabled ? caching.tokenCacheExpiryMs : 0,
+    inactiveLifeMs: caching.enabled ? caching.inactiveExpiryMs : 0,
+    timestampSkewMs: keyManager.timestampSkewMs,
+  })
+  const keyOf = createAnswerKey({
+    keyManager: keyManager.name,
+    introspectUrl: keyManager.introspectUrl,
+    clientIdentity: keyManager.security.kind === 'basic' ? keyManager.security.username : '',
+  })
+  return createAuthorizer(
+    { answers, clock, keyOf },
+    {
+      policy: config.policy,
+      allowCorsPreflight: config.extAuthz.allowCorsPreflight,
+      timestampSkewMs: keyManager.timestampSkewMs,
+    },
+  )
+}
+
+/** One decision with nothing remembered: what `micro-gw-authz introspect` explains. */
+export async function decideOnce(
+  config: Config,
+  { introspector, clock }: { readonly introspector: Introspector; readonly clock: Clock },
+  check: CheckView,
+): Promise<Decision> {
+  const cache: AnswerCache = { peek: () => undefined, load: undefined, remember() {} }
+  const metrics: CacheMetrics = { cacheOperation() {}, waiterJoined() {} }
+  const authorizer = authorizerOf(config, { introspector, cache, clock, metrics })
+  const deadlineMs = clock.monotonicMs() + config.keyManager.timeoutMs
+  return await authorizer.authorize(check, deadlineMs, { cancelled: false, whenCancelled: undefined })
+}
+
+/** What `listen` and its like say is bound already: a reload cannot change it. */
+function needsRestart(bound: Config, next: Config): boolean {
+  const listeners = (config: Config) => ({
+    listen: config.extAuthz.listen,
+    socketMode: config.extAuthz.socketMode,
+    tls: config.extAuthz.tls === undefined ? undefined : config.extAuthz.tls.clientCaFile !== undefined,
+    admin: config.admin.listen,
+    localAdmin: config.admin.localListen,
+  })
+  return !isDeepStrictEqual(listeners(bound), listeners(next))
+}
+
+function readServerTls(config: Config): { cert: Buffer; key: Buffer; clientCa?: Buffer } | undefined {
+  const { tls } = config.extAuthz
+  if (tls === undefined) return undefined
+  const read = (key: string, file: string): Buffer => {
+    try {
+      return readFileSync(file)
+    } catch {
+      const message = `the file cannot be read: ${file}; check its path and mode`
+      throw new ConfigurationError([{ severity: 'error', key: `extAuthz.tls.${key}`, line: undefined, message }])
+    }
+  }
+  const pair = { cert: read('certFile', tls.certFile), key: read('keyFile', tls.keyFile) }
+  return tls.clientCaFile === undefined ? pair : { ...pair, clientCa: read('clientCaFile', tls.clientCaFile) }
+}
+
+function report(loaded: Extract<Loaded, { ok: true }>, log: Log): void {
+  for (const { severity, key, line, message } of loaded.problems) {
+    if (severity === 'notice') log.info('config_notice', { key, line, message })
+    else log.warn('config_warning', { key, line, message })
+  }
+  const { caching, keyManager } = loaded.config
+  log.info('config_effective', {
+    introspectUrl: keyManager.introspectUrl,
+    authentication: keyManager.security.kind,
+    tokenCacheExpiryMs: caching.enabled ? caching.tokenCacheExpiryMs : 0,
+    inactiveExpiryMs: caching.enabled ? caching.inactiveExpiryMs : 0,
+    timeoutMs: keyManager.timeoutMs,
+  })
+}
+
+/** In the background: start never waits for the key manager. */
+function probe({ config, client }: Graph, log: Log): void {
+  if (!config.keyManager.startupProbe) return
+  void client.probe().then(({ ok, ms, outcome, advice }) => {
+    const fields = { outcome, ms: Math.round(ms), advice }
+    if (!ok) log.warn('key_manager_probe', fields)
+    else if (ms > SLOW_PROBE_MS) {
+      log.warn('key_manager_probe', { ...fields, note: "slow: Envoy's default ext_authz timeout is 200 ms" })
+    } else log.info('key_manager_probe', fields)
+  })
+}
