@@ -80,7 +80,10 @@ function keyvOver(map: BoundedMap<Entry>, metrics: CacheMetrics): Keyv<Answer> {
     delete: (key: string) => map.delete(key),
     clear: () => map.clear(),
   }
-  const keyv = new Keyv<Answer>({ store, useKeyPrefix: false, serialize: undefined, deserialize: undefined })
+  const keyv = new Keyv<Answer>({ store, useKeyPrefix: false })
+  // Without a serialiser the object itself is kept: no JSON on the hit path.
+  keyv.serialize = undefined
+  keyv.deserialize = undefined
   keyv.on('error', () => metrics.cacheOperation('memory', 'set', 'error'))
   return keyv
 }
