@@ -69,8 +69,6 @@ export function createAnswers(
     } catch {
       // Ports promise not to reject; where one does, fail closed.
       return { ok: false, failure: { kind: 'malformed', detail: 'an unexpected error while introspecting' } }
-    } finally {
-      flights.delete(key)
     }
   }
 
@@ -97,7 +95,11 @@ export function createAnswers(
     const { promise, resolve } = Promise.withResolvers<Found>()
     const flight: Flight = { landed: promise, interest, waiters: 0 }
     flights.set(key, flight)
-    void fly(key, token, interest, maxAgeMs).then(resolve)
+    void fly(key, token, interest, maxAgeMs).then((found) => {
+      // An abandoned flight has left the map already; another of the same token may have taken its place.
+      if (flights.get(key) === flight) flights.delete(key)
+      resolve(found)
+    })
     return flight
   }
 
@@ -118,6 +120,7 @@ export function createAnswers(
       return answer !== undefined && fresh(answer, maxAgeMs) ? answer : undefined
     },
     ask(key, token, deadlineMs, maxAgeMs, cancellation) {
+      if (cancellation.cancelled) return Promise.resolve(LATE)
       const flight = board(key, token, maxAgeMs)
       flight.waiters += 1
       flight.interest.wanted = true

@@ -2,7 +2,7 @@
  * The catalogue of outcomes: one stable name that is metric label, log field and documentation heading at once,
  * with what it means on the wire. A reason that is not in this table cannot be sent.
  */
-import type { Allowed, CacheResult, Denied, DenyReason, Reason } from './ports.ts'
+import type { CacheResult, Denied, DenyReason, Reason } from './ports.ts'
 
 export interface Outcome {
   /** HTTP status sent to the client; 0 on allow. Only codes of Envoy's enum (envoy.type.v3.StatusCode). */
@@ -96,12 +96,4 @@ export function denied(reason: DenyReason, details: DenialDetails = {}): Denied 
     retryAfterSeconds: retries ? Math.max(1, Math.ceil((details.retryAfterMs ?? 0) / 1000)) : 0,
     detail: details.detail ?? '',
   }
-}
-
-/** Turns an allow that came too late into a deny (E02): after the deadline an OK is never sent. */
-export function tooLate(decision: Allowed | { readonly cache: CacheResult }): Denied {
-  return denied('key_manager_unavailable', {
-    cache: decision.cache,
-    detail: 'decided after the deadline of the caller',
-  })
 }
