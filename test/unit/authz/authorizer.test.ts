@@ -1,0 +1,257 @@
+import { expect } from 'chai'
+import { describe, it } from 'mocha'
+import type { Cancellation, CheckView, Claims, PolicyRule } from '../../../src/authz/ports.ts'
+import { claims, createDomain, OPEN_POLICY, view } from '../../support/authz.ts'
+
+const rule = (more: Partial<PolicyRule>): PolicyRule => ({
+  ...OPEN_POLICY,
+  name: 'r',
+  hosts: [],
+  methods: [],
+  paths: [],
+  anonymous: false,
+  enforce: true,
+  ...more,
+})
+const NONE = { credentials: undefined, credentialsCount: 0 } as const
+
+type Domain = ReturnType<typeof createDomain>
+const reasonFor = async (domain: Domain, check: CheckView): Promise<string> => (await domain.authorize(check)).reason
+
+const withClaims = (domain: Domain, more: Partial<Claims>): Domain => {
+  domain.answer(() => ({ kind: 'active', claims: claims(more) }))
+  return domain
+}
+
+describe('the authorizer', () => {
+  it('asks on a miss, answers a hit synchronously, and introspects once', async () => {
+    const domain = createDomain()
+    const first = domain.authorize(view())
+    expect(first).to.be.instanceOf(Promise)
+    expect(await first).to.include({ allow: true, reason: 'allowed', cache: 'miss', maxAgeSeconds: 60 })
+    expect(domain.authorize(view())).to.include({ allow: true, reason: 'allowed', cache: 'hit' })
+    expect(domain.asked).to.deep.equal(['good'])
+  })
+
+  it('denies every form that is not an HTTP request, before anything else', async () => {
+    expect(await reasonFor(createDomain(), view({ form: 'not_http' }))).to.equal('not_http')
+    expect(await reasonFor(createDomain(), view({ form: 'malformed' }))).to.equal('malformed_request')
+  })
+
+  it('denies by what the key manager said', async () => {
+    const domain = createDomain()
+    domain.answer(() => ({ kind: 'inactive' }))
+    expect(await reasonFor(domain, view())).to.equal('inactive_token')
+    for (const [kind, reason] of [
+      ['malformed', 'key_manager_unavailable'],
+      ['overloaded', 'overloaded'],
+    ] as const) {
+      const failing = createDomain()
+      failing.answer(() => (kind === 'malformed' ? { kind, detail: 'x' } : { kind }))
+      expect(await reasonFor(failing, view())).to.equal(reason)
+      await reasonFor(failing, view())
+      expect(failing.asked, 'failures are never cached').to.have.length(2)
+    }
+  })
+
+  it('C12 C34 denies by what policy asks of the answer, hit and miss alike', async () => {
+    const cases: readonly [Parameters<typeof createDomain>[0], Partial<Claims>, string][] = [
+      [{}, { expSec: 1 }, 'expired_token'],
+      [{}, { nbfSec: 9e9 }, 'premature_token'],
+      [{ policy: { issuer: 'https://idp.example.com/' } }, {}, 'wrong_issuer'],
+      [{ policy: { issuer: 'x' } }, { iss: undefined }, 'wrong_issuer'],
+      [{ policy: { audience: ['other'] } }, {}, 'wrong_audience'],
+      [{}, { isAccessToken: false }, 'not_an_access_token'],
+      [{}, { isBound: true }, 'binding_failed'],
+      [{ policy: { requiredScopes: ['a', 'c'] } }, {}, 'insufficient_scope'],
+      [{ policy: { anyScopes: ['x', 'y'] } }, {}, 'insufficient_scope'],
+      [{ policy: { clients: ['other'] } }, {}, 'wrong_client'],
+      [{ policy: { clients: ['other'] } }, { clientId: undefined }, 'wrong_client'],
+      [{ policy: { requiredClaims: ['token_type'] } }, {}, 'missing_claim'],
+      [{ policy: { requiredClaims: ['__proto__'] } }, {}, 'missing_claim'],
+      [{ policy: { requiredClaims: ['sub'] } }, { members: { sub: null } }, 'missing_claim'],
+      [{ policy: { noMatch: 'deny' } }, {}, 'no_matching_rule'],
+    ]
+    for (const [options, more, reason] of cases) {
+      const domain = withClaims(createDomain(options), more)
+      expect(await reasonFor(domain, view()), reason).to.equal(reason)
+      expect(await reasonFor(domain, view()), `${reason}, again`).to.equal(reason)
+    }
+  })
+
+  it('C75 names the scopes of the layer that falls short', async () => {
+    const decision = await createDomain({ policy: { requiredScopes: ['x', 'y'] } }).authorize(view())
+    expect(decision).to.include({ reason: 'insufficient_scope', scope: 'x y' })
+  })
+
+  it('makes every layer hold by itself: a rule loosens nothing', async () => {
+    const domain = createDomain({ policy: { requiredScopes: ['z'], rules: [rule({ requiredScopes: ['a'] })] } })
+    expect(await reasonFor(domain, view())).to.equal('insufficient_scope')
+    expect(await reasonFor(createDomain(), view({ context: { scopes: 'z' } }))).to.equal('insufficient_scope')
+  })
+
+  it('a token remembered through one route never skips the rules of another', async () => {
+    const domain = createDomain()
+    expect(await reasonFor(domain, view())).to.equal('allowed')
+    expect(await reasonFor(domain, view({ context: { scopes: 'admin' } }))).to.equal('insufficient_scope')
+    expect(domain.asked).to.have.length(1)
+  })
+
+  it('lets anonymous lift only "a token is required"', async () => {
+    const domain = createDomain({ policy: { rules: [rule({ anonymous: true, requiredScopes: ['z'] })] } })
+    expect(await domain.authorize(view(NONE))).to.include({ reason: 'allowed_anonymous', otherScheme: false })
+    expect(await domain.authorize(view({ credentials: 'Basic x' }))).to.include({
+      reason: 'allowed_anonymous',
+      otherScheme: true,
+    })
+    expect(await reasonFor(domain, view())).to.equal('insufficient_scope')
+    expect(await reasonFor(domain, view({ credentials: 'Bearer a b' }))).to.equal('malformed_credentials')
+    expect(await reasonFor(domain, view({ ...NONE, context: { anonymous: 'false' } }))).to.equal('missing_credentials')
+  })
+
+  it('counts a rule with enforce = false and allows', async () => {
+    const domain = createDomain({ policy: { rules: [rule({ enforce: false, requiredScopes: ['z'] })] } })
+    expect(await domain.authorize(view())).to.include({ reason: 'allowed', wouldDeny: 'insufficient_scope' })
+    expect(await reasonFor(domain, view(NONE))).to.equal('missing_credentials')
+  })
+
+  it('passes a CORS preflight only where configured, and only a real one', async () => {
+    const preflight = view({
+      ...NONE,
+      method: 'OPTIONS',
+      headers: { origin: 'https://x', 'access-control-request-method': 'PUT' },
+    })
+    expect(await reasonFor(createDomain(), preflight)).to.equal('missing_credentials')
+    const open = createDomain({ settings: { allowCorsPreflight: true } })
+    expect(await reasonFor(open, preflight)).to.equal('allowed_preflight')
+    expect(await reasonFor(open, view({ ...NONE, method: 'OPTIONS' }))).to.equal('missing_credentials')
+  })
+
+  it('E12 denies an ambiguous path wherever any rule has paths, in the order of the table', async () => {
+    const withPaths = { policy: { rules: [rule({ paths: ['/x/*'], anonymous: true })] } }
+    const check = { path: '/x/%2e%2e%2fy' }
+    expect(await reasonFor(createDomain(withPaths), view(check))).to.equal('ambiguous_path')
+    expect(await reasonFor(createDomain(withPaths), view({ ...check, ...NONE }))).to.equal('missing_credentials')
+    const down = createDomain(withPaths)
+    down.answer(() => ({ kind: 'unavailable', cause: 'timeout', retryAfterMs: 0, detail: '' }))
+    expect(await reasonFor(down, view(check))).to.equal('ambiguous_path')
+    expect(await reasonFor(createDomain(), view(check)), 'no rule has paths').to.equal('allowed')
+  })
+
+  it('denies a route whose context is wrong, before credentials', async () => {
+    const contexts = [
+      { scope: 'a' },
+      { aud: 'a' },
+      { scopes: '' },
+      { anonymous: 'yes' },
+      { max_age: 'soon' },
+      { acr_values: 'x' },
+      { audiences: 'a' },
+      { key_manager: 'x' },
+    ]
+    for (const context of contexts) {
+      expect(await reasonFor(createDomain(), view({ ...NONE, context })), JSON.stringify(context)).to.equal(
+        'invalid_route_policy',
+      )
+    }
+    expect(await reasonFor(createDomain(), view({ context: { something_else: 'x' } }))).to.equal('allowed')
+  })
+
+  it('introspects again where the route wants a younger answer, and refreshes the entry', async () => {
+    const domain = createDomain()
+    const check = view({ context: { max_age: '10' } })
+    await domain.authorize(check)
+    domain.clock.advance(9000)
+    expect(await domain.authorize(check)).to.include({ cache: 'hit' })
+    domain.clock.advance(2000)
+    expect(await domain.authorize(check)).to.include({ cache: 'miss' })
+    expect(await domain.authorize(check)).to.include({ cache: 'hit' })
+  })
+})
+
+describe('lives and flights', () => {
+  it('C31 C32 never serves past min(configured life, exp), whichever clock says so', async () => {
+    const domain = createDomain()
+    const exp = Math.floor(domain.clock.wallMs() / 1000) + 30
+    withClaims(domain, { expSec: exp })
+    expect(await domain.authorize(view())).to.include({ maxAgeSeconds: 30 })
+    domain.clock.setWall((exp + 1) * 1000)
+    expect(await reasonFor(domain, view())).to.equal('allowed')
+    expect(domain.asked, 'the skew forgives a fresh answer only').to.have.length(2)
+    expect(await reasonFor(domain, view())).to.equal('allowed')
+    expect(domain.asked, 'accepted through the skew: not remembered').to.have.length(3)
+    domain.clock.setWall((exp + 6) * 1000)
+    expect(await reasonFor(domain, view())).to.equal('expired_token')
+  })
+
+  it('a hit never extends a life', async () => {
+    const domain = createDomain()
+    await domain.authorize(view())
+    for (let i = 0; i < 6; i++) {
+      domain.clock.advance(9999)
+      await domain.authorize(view())
+    }
+    expect(domain.asked).to.have.length(1)
+    domain.clock.advance(10)
+    await domain.authorize(view())
+    expect(domain.asked).to.have.length(2)
+  })
+
+  it('remembers nothing with a life of 0, and an inactive answer for its own time', async () => {
+    const off = createDomain({ life: { activeLifeMs: 0, inactiveLifeMs: 0 } })
+    await off.authorize(view())
+    await off.authorize(view())
+    expect(off.asked).to.have.length(2)
+    const domain = createDomain()
+    domain.answer(() => ({ kind: 'inactive' }))
+    await domain.authorize(view())
+    domain.clock.advance(9999)
+    expect(await domain.authorize(view())).to.include({ reason: 'inactive_token', cache: 'hit' })
+    domain.clock.advance(2)
+    expect(await domain.authorize(view())).to.include({ cache: 'miss' })
+  })
+
+  it('a flood of bad tokens cannot evict a good one', async () => {
+    const domain = createDomain()
+    await domain.authorize(view())
+    domain.answer(() => ({ kind: 'inactive' }))
+    for (let i = 0; i < 500; i++) await domain.authorize(view({ credentials: `Bearer bad${i}` }))
+    expect(domain.memory.inactive.size()).to.equal(10)
+    expect(domain.authorize(view())).to.include({ cache: 'hit', reason: 'allowed' })
+  })
+
+  it('C35 F23 joins one flight, and a cancelled waiter takes nobody with it', async () => {
+    const domain = createDomain()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    domain.answer(async () => {
+      await promise
+      return { kind: 'active', claims: claims() }
+    })
+    const cancellation: Cancellation = { cancelled: false, whenCancelled: undefined }
+    const first = domain.authorize(view(), { cancellation })
+    const second = domain.authorize(view())
+    cancellation.cancelled = true
+    cancellation.whenCancelled?.()
+    expect(await first).to.include({ reason: 'key_manager_unavailable' })
+    resolve()
+    expect(await second).to.include({ reason: 'allowed' })
+    expect(domain.asked).to.have.length(1)
+    expect(domain.joined()).to.equal(1)
+    expect(domain.clock.pending(), 'no timer is left').to.equal(0)
+  })
+
+  it('P10 answers by the deadline; the late answer is remembered for the retry', async () => {
+    const domain = createDomain()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    domain.answer(async () => {
+      await promise
+      return { kind: 'active', claims: claims() }
+    })
+    const waiting = domain.authorize(view(), { deadlineMs: domain.clock.monotonicMs() + 180 })
+    domain.clock.advance(180)
+    expect(await waiting).to.include({ reason: 'key_manager_unavailable', retryAfterSeconds: 1 })
+    resolve()
+    await new Promise((landed) => setImmediate(landed))
+    expect(domain.authorize(view())).to.include({ reason: 'allowed', cache: 'hit' })
+  })
+})
