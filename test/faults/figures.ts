@@ -1,0 +1,22 @@
+/** The figure each fault has to hold: spec of the faults, one place. */
+export const FIGURES = {
+  F01: { allows: 0 },
+  F04: { callsAMiss: 2 },
+  F05: { probesWhileOpen: 1, failures: 5 },
+  F06: { longestPauseSeconds: 10, callsBeforeIt: 0 },
+  F08: { requestsElsewhere: 0 },
+  F09: { bodyBytes: 64 * 1024 },
+  F11: { bytesOfCredentials: 0 },
+  F17: { allowsPastExp: 0 },
+  F20: { checks: 10_000, connections: 10, introspections: 1 },
+  F21: { tokens: 10_000 },
+  F24: { lostRequests: 0 },
+  F25: { hitsAcross: 0 },
+  F26: { failedInFlight: 0 },
+  F27: { badTokens: 20_000 },
+  F28: { lateAllows: 0 },
+  F32: { occurrences: 0 },
+  F33: { allows: 0 },
+  F34: { messageBytes: 5 * 1024 * 1024, streams: 5000, crashes: 0 },
+  F40: { unauthenticatedCalls: 0 },
+} as const
