@@ -80,7 +80,8 @@ export function createAnswers(
       result.kind === 'active'
         ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
         : inactiveAnswer(clock.monotonicMs(), settings)
-    if (answer.lifeMs >= 1) cache.remember(key, answer)
+    // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
+    cache.remember(key, answer)
     return { ok: true, answer, cache: 'miss' }
   }
 

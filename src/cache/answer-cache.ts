@@ -60,10 +60,12 @@ export function createAnswerCache(
       return answer
     },
     remember(key, answer) {
+      // The older answer goes first, even where nothing takes its place: a token now inactive is served no longer.
+      memory.active.delete(key)
+      memory.inactive.delete(key)
       // Keyv 5.6: a time to live of 0 or NaN would be for ever.
       if (!(answer.lifeMs >= 1)) return
-      const [writer, other] = answer.active ? [writers.active, memory.inactive] : [writers.inactive, memory.active]
-      other.delete(key)
+      const writer = answer.active ? writers.active : writers.inactive
       void writer.set(key, answer, answer.lifeMs).catch(() => metrics.cacheOperation('memory', 'set', 'error'))
     },
   }
