@@ -1,0 +1,79 @@
+import { expect } from 'chai'
+import { describe, it } from 'mocha'
+import { compileRoute, createRoutes } from '../../../src/authz/route.ts'
+import { view } from '../../support/authz.ts'
+
+const compiled = (context: Record<string, string>) => compileRoute(new Map(Object.entries(context)))
+
+function policyOf(context: Record<string, string>) {
+  const route = compiled(context)
+  if (!route.ok) throw new Error(route.detail)
+  return route.policy
+}
+
+describe("a route's context", () => {
+  it('reads every key, lists separated by spaces', () => {
+    const policy = policyOf({
+      scopes: 'a b  a',
+      any_scopes: 'c d',
+      audience: 'https://api.example.com api',
+      issuer: 'https://idp.example.com/',
+      clients: 'shop web',
+      anonymous: 'false',
+      max_age: '30s',
+    })
+    expect(policy.requiredScopes).to.include.members(['a', 'b'])
+    expect(policy.anyScopes).to.deep.equal(['c', 'd'])
+    expect(policy.audience).to.deep.equal(['https://api.example.com', 'api'])
+    expect(policy.issuer).to.equal('https://idp.example.com/')
+    expect(policy.clients).to.deep.equal(['shop', 'web'])
+    expect(policy.anonymous).to.equal(false)
+    expect(policy.maxAgeMs).to.equal(30_000)
+  })
+
+  it('takes max_age as a duration or a bare number of seconds', () => {
+    const cases = { '5': 5000, '250ms': 250, '2m': 120_000, '1h': 3_600_000, '0': 0 }
+    for (const [text, ms] of Object.entries(cases)) expect(policyOf({ max_age: text }).maxAgeMs, text).to.equal(ms)
+  })
+
+  it('refuses an invalid or empty value', () => {
+    const wrong: Record<string, string>[] = [
+      { scopes: '' },
+      { audience: '  ' },
+      { scopes: 'a"b' },
+      { any_scopes: 'a\\b' },
+      { issuer: 'https://a https://b' },
+      { anonymous: 'yes' },
+      { anonymous: 'TRUE' },
+      { max_age: '-1' },
+      { max_age: 'soon' },
+      { max_age: '5 s' },
+      { max_age: '9'.repeat(40) },
+    ]
+    for (const context of wrong) expect(compiled(context).ok, JSON.stringify(context)).to.equal(false)
+  })
+
+  it('refuses keys of parts that come later, likely slips, and a key within two edits of a known one', () => {
+    const keys = ['key_manager', 'acr_values', 'max_auth_age', 'aud', 'iss', 'client_id', 'required_scopes']
+    const near = ['scope', 'audiences', 'Scopes', 'anonymus', 'maxage', 'client', 'isuer']
+    for (const key of [...keys, ...near]) expect(compiled({ [key]: 'x' }).ok, key).to.equal(false)
+  })
+
+  it('ignores other unknown keys', () => {
+    expect(compiled({ virtual_host: 'shop', 'com.example.team': 'x' }).ok).to.equal(true)
+  })
+
+  it('compiles one context once', () => {
+    let decoded = 0
+    const routeOf = createRoutes()
+    const check = view({
+      contextKey: 'one',
+      contextExtensions: () => {
+        decoded += 1
+        return new Map([['scopes', 'a']])
+      },
+    })
+    expect(routeOf(check)).to.equal(routeOf(check))
+    expect(decoded).to.equal(1)
+  })
+})
