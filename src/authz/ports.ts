@@ -129,7 +129,10 @@ export interface AnswerCache {
   peek(key: string): Answer | undefined
   /** The shared store, bounded by `storeTimeout`; undefined where none is configured. */
   readonly load: ((key: string) => Promise<Answer | undefined>) | undefined
-  /** All tiers; replaces what was there, with nothing where `lifeMs` is 0. Readable by `peek` before the next request is read; never awaited, never throws. */
+  /**
+   * All tiers; replaces what was there, with nothing where `lifeMs` is 0.
+   * Readable by `peek` before the next request is read; never awaited, never throws.
+   */
   remember(key: string, answer: Answer): void
 }
 
