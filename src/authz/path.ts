@@ -6,7 +6,9 @@
 // In the raw path: an encoded slash or backslash is a separator to some servers and text to others.
 const RAW_AMBIGUOUS = /%2f|%5c/i
 // After one decoding: what a second decoding, or a laxer server, would read differently.
-const DECODED_AMBIGUOUS = /%(?:2e|2f|5c|00|25)|[\\\0#?;]/i
+const DECODED_AMBIGUOUS = /%(?:2e|2f|5c|00|25)|[\\\0#]/i
+// Outside parameters: a delimiter that was hidden by the encoding.
+const HIDDEN_DELIMITER = /[;?]/
 
 /** The normal form, or undefined where the path is ambiguous. `path` is `:path`: query included, nothing decoded. */
 export function normalisePath(path: string): string | undefined {
@@ -16,8 +18,11 @@ export function normalisePath(path: string): string | undefined {
   if (RAW_AMBIGUOUS.test(raw)) return undefined
   // Without percent, semicolon, dot or double slash (nearly all paths) there is nothing to do.
   if (!/[%;.\\\0#\u0080-\uffff]|\/\//.test(raw)) return raw
+  // The parameters are cut, but what is odd in them makes the path odd all the same.
+  const whole = decodeOnce(raw)
   const decoded = decodeOnce(raw.replace(/;[^/]*/g, ''))
-  if (decoded === undefined || DECODED_AMBIGUOUS.test(decoded)) return undefined
+  if (whole === undefined || DECODED_AMBIGUOUS.test(whole)) return undefined
+  if (decoded === undefined || HIDDEN_DELIMITER.test(decoded)) return undefined
   return resolveDots(decoded)
 }
 

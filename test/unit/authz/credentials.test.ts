@@ -26,6 +26,7 @@ describe('bearer credentials', () => {
       'Bearer a!',
       'Basic x,Bearer a',
       'Basic x, bearer a',
+      'Basic x,\u00a0Bearer a',
       'Bearer ""',
     ]
     for (const value of values) expect(kindOf(value), JSON.stringify(value)).to.equal('malformed')

@@ -42,6 +42,8 @@ describe('path normalisation', () => {
       '/%c3',
       '/a#b',
       '/%ff',
+      '/a;%zz/b',
+      '/a;x=%252f/b',
       'http://x/a',
     ]
     for (const path of paths) expect(normalisePath(path), path).to.equal(undefined)
