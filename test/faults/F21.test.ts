@@ -18,6 +18,7 @@ describe('F21 10,000 different tokens at once', () => {
       [...reasons].every((reason) => reason === 'allowed' || reason === 'overloaded'),
     )
     expect(seen.some((one) => one.allowed)).to.equal(true)
+    expect(seen.some((one) => one.reason === 'overloaded' && one.headers['retry-after'] === '1')).to.equal(true)
     expect((await pair.ask('Bearer afterwards')).allowed).to.equal(true)
   }).timeout(60_000)
 })

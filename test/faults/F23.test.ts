@@ -21,6 +21,8 @@ describe('F23 the request that started a flight is cancelled', () => {
     const cancelled = first.reply.catch((error: unknown) => error)
     await arrived.promise
     const others = Array.from({ length: 20 }, () => pair.ask('Bearer shared'))
+    // All of them have boarded the flight before its first passenger leaves.
+    while ((await pair.metric('microgw_introspection_waiters_total')) < others.length);
     first.call.cancel()
     await cancelled
     resolve()
