@@ -19,6 +19,8 @@ describe('F26 SIGTERM under load', () => {
     const inFlight = Array.from({ length: 50 }, () => pair.ask('Bearer slow'))
     await arrived.promise
     const drained = pair.running.app.drain()
+    // Answers of the admin listener show that the loop has turned: the drain is under way before the key manager answers.
+    for (let i = 0; i < 50; i++) await fetch(`http://${pair.running.app.addresses.admin}/livez`)
     held.resolve()
     const seen = await Promise.all(inFlight)
     expect(seen.filter((one) => !one.allowed)).to.have.length(FIGURES.F26.failedInFlight)
