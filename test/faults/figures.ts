@@ -1,6 +1,7 @@
 /** The figure each fault has to hold: spec of the faults, one place. */
 export const FIGURES = {
   F01: { allows: 0 },
+  F02: { calls: 1000, leakedSockets: 0 },
   F04: { callsAMiss: 2 },
   F05: { probesWhileOpen: 1, failures: 5 },
   F06: { longestPauseSeconds: 10, callsBeforeIt: 0 },
@@ -13,7 +14,7 @@ export const FIGURES = {
   F24: { lostRequests: 0 },
   F25: { hitsAcross: 0 },
   F26: { failedInFlight: 0 },
-  F27: { badTokens: 20_000 },
+  F27: { badTokens: 20_000, inProcess: 1_000_000 },
   F28: { lateAllows: 0 },
   F32: { occurrences: 0 },
   F33: { allows: 0 },
