@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
+import { systemClock } from '../../src/clock.ts'
 import { inSeconds, type Pair, startPair } from '../support/pair.ts'
 import { FIGURES } from './figures.ts'
 
@@ -23,5 +24,29 @@ describe('F28 the event loop stalls', () => {
     expect(await pair.metric('microgw_checks_total{decision="allow",reason="allowed"}')).to.equal(
       FIGURES.F28.lateAllows,
     )
+  })
+
+  it('a remembered allow is not sent either where the stall falls between reading the call and answering it', async () => {
+    // The clock jumps at its second reading of a call: the first is the arrival. No real time passes, so that the reply is seen.
+    let readings = Number.NaN
+    let stalledMs = 0
+    const clock = {
+      ...systemClock,
+      monotonicMs() {
+        readings += 1
+        if (readings === 2) stalledMs += 500
+        return systemClock.monotonicMs() + stalledMs
+      },
+    }
+    pair = await startPair({ clock })
+    pair.keyManager.answer({ body: { active: true, exp: inSeconds(300) } })
+    expect((await pair.ask('Bearer t')).allowed).to.equal(true)
+    readings = 0
+    const late = await pair.ask('Bearer t', { deadlineMs: 400 })
+    expect([late].filter((one) => one.allowed)).to.have.length(FIGURES.F28.lateAllows)
+    expect(late.reason).to.equal('key_manager_unavailable')
+    // In time again, without asking anew.
+    expect(await pair.ask('Bearer t', { deadlineMs: 400 })).to.include({ allowed: true, cache: 'hit' })
+    expect(pair.keyManager.requests).to.have.length(1)
   })
 })

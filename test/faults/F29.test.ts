@@ -26,4 +26,13 @@ describe('F29 claims with CR, LF, NUL, emoji, 32 KiB', () => {
       expect(seen.removed).to.include('x-auth-username')
     }
   })
+
+  it('a value that only its encoding makes too long is removed as well', async () => {
+    pair = await startPair()
+    pair.keyManager.answer({ body: { active: true, sub: '\u{1f600}'.repeat(1024), exp: inSeconds(300) } })
+    const seen = await pair.ask('Bearer t')
+    expect(seen.allowed).to.equal(true)
+    expect(seen.headers).to.not.have.property('x-auth-subject')
+    expect(seen.removed).to.include('x-auth-subject')
+  })
 })

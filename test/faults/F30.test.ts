@@ -22,4 +22,19 @@ describe('F30 a client sends our managed headers', () => {
       expect(seen.removed).to.include('authorization')
     }
   })
+
+  it('a header that the configuration switched off is still removed, and one it adds is managed', async () => {
+    const rule = '[[policy.rules]]\nname = "open"\npaths = ["/open/*"]\nanonymous = true\n'
+    pair = await startPair({ toml: `[upstreamHeaders]\nx-auth-subject = ""\nx-tenant = "tenant"\n${rule}` })
+    pair.keyManager.answer({ body: { active: true, sub: 'alice', tenant: 'acme', exp: inSeconds(300) } })
+    const headers = { 'x-auth-subject': 'evil', x_auth_subject: 'evil', 'x-tenant': 'evil', x_tenant: 'evil' }
+    const known = await pair.ask('Bearer t', { headers })
+    const anonymous = await pair.ask(undefined, { path: '/open/x', headers })
+    expect([known.allowed, anonymous.allowed]).to.deep.equal([true, true])
+    expect(known.headers).to.include({ 'x-tenant': 'acme' }).and.not.have.property('x-auth-subject')
+    expect(known.removed).to.include.members(['x-auth-subject', 'x_auth_subject', 'x_tenant'])
+    expect(known.removed).to.not.include('x-tenant')
+    expect(anonymous.headers).to.deep.equal({})
+    expect(anonymous.removed).to.include.members(['x-auth-subject', 'x_auth_subject', 'x-tenant', 'x_tenant'])
+  })
 })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
+import { basicConfig } from '../support/app.ts'
 import { inSeconds, type Pair, startPair } from '../support/pair.ts'
 
 describe('F31 __proto__ in JSON and TOML', () => {
@@ -16,10 +17,25 @@ describe('F31 __proto__ in JSON and TOML', () => {
     expect(Reflect.get({}, 'polluted')).to.equal(undefined)
   })
 
+  it('is no claim that every token has', async () => {
+    pair = await startPair({
+      toml: '[policy]\nrequiredClaims = ["__proto__"]\n[upstreamHeaders]\nx-c = "constructor"\n',
+    })
+    pair.keyManager.answer({ body: { active: true, exp: inSeconds(300) } })
+    expect((await pair.ask('Bearer t')).reason).to.equal('missing_claim')
+  })
+
   it('is refused in the configuration', async () => {
     pair = await startPair()
-    pair.running.rewrite('[__proto__]\npolluted = "yes"\n')
-    expect(await pair.running.app.reload()).to.equal('failure')
+    for (const table of ['[__proto__]\npolluted = "yes"\n', '[policy.__proto__]\npolluted = "yes"\n']) {
+      // Usable but for this table.
+      pair.running.rewrite(basicConfig(pair.keyManager.url, table))
+      expect(await pair.running.app.reload()).to.equal('failure')
+      const refused = pair.running.logs.filter((line) => line.includes('config_reload_failed')).at(-1) ?? ''
+      expect(refused).to.contain('`__proto__` cannot be used as a key')
+    }
+    pair.running.rewrite(basicConfig(pair.keyManager.url))
+    expect(await pair.running.app.reload()).to.equal('success')
     expect(Reflect.get({}, 'polluted')).to.equal(undefined)
   })
 })

@@ -19,16 +19,19 @@ describe('F40 no credentials because of a mistake in the configuration', () => {
     it(`is refused at start: ${name}`, async () => {
       const keyManager = await startKeyManager()
       const toml = `[keyManager]\nexternal = true\nintrospectUrl = "${keyManager.url}"\n${basic}`
-      const thrown = await startTestApp(toml).then(
-        async (running) => {
-          await running.close()
-          return undefined
-        },
-        (error: unknown) => error,
-      )
-      expect(thrown).to.be.instanceOf(ConfigurationError)
-      expect(keyManager.requests).to.have.length(FIGURES.F40.unauthenticatedCalls)
-      await keyManager.close()
+      try {
+        const thrown = await startTestApp(toml).then(
+          async (running) => {
+            await running.close()
+            return undefined
+          },
+          (error: unknown) => error,
+        )
+        expect(thrown).to.be.instanceOf(ConfigurationError)
+        expect(keyManager.requests).to.have.length(FIGURES.F40.unauthenticatedCalls)
+      } finally {
+        await keyManager.close()
+      }
     })
   }
 })
