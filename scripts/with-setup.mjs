@@ -17,7 +17,10 @@ const node = at('node_modules', '.bin', 'node')
 
 if (modifiedAt(installed) === 0 || modifiedAt(installed) < modifiedAt(at('package-lock.json'))) {
   console.log('Installing dependencies (npm ci) ...')
-  const { status } = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
   if (status !== 0) process.exit(status ?? 1)
 }
 const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? ''
