@@ -78,8 +78,8 @@ describe('envoy/check-response, by chance', () => {
         const answer = answerOf(claimsOf({ members: { tenant } }))
         const decision = { allow: true, reason: 'allowed', cache: 'hit', answer, maxAgeSeconds: 1 } as const
         const reply = decodeReply(encoder.encode({ ...decision, wouldDeny: undefined }, DECISION))
-        // Through JSON: -0 and own `__proto__` members are not what is looked at here.
-        expect(JSON.stringify(metadata(reply, 'tenant'))).to.equal(JSON.stringify(withoutProto(tenant)))
+        // Through JSON: -0 is not what is looked at here. Own `__proto__` members come through like any other.
+        expect(JSON.stringify(metadata(reply, 'tenant'))).to.equal(JSON.stringify(tenant))
       }),
       { numRuns: 500 },
     )
@@ -110,14 +110,3 @@ describe('envoy/check-response, by chance', () => {
     )
   })
 })
-
-/** The loader reads into objects with a prototype, where `__proto__` is no member. */
-function withoutProto(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutProto)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([name]) => name !== '__proto__')
-      .map(([name, item]) => [name, withoutProto(item)]),
-  )
-}
