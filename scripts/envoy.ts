@@ -63,16 +63,29 @@ export async function startEnvoy({ binary, config }: { binary: string; config: o
   const output: string[] = []
   child.stdout.on('data', (chunk: Buffer) => void output.push(chunk.toString()))
   child.stderr.on('data', (chunk: Buffer) => void output.push(chunk.toString()))
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  let isGone = false
+  const exited = new Promise<void>((resolve) => {
+    const gone = (): void => {
+      isGone = true
+      resolve()
+    }
+    child.once('exit', gone)
+    // A file that cannot be run never exits.
+    child.once('error', gone)
+  })
+  // However this process ends: an Envoy left behind would keep its ports.
+  const killAtExit = (): void => void child.kill('SIGKILL')
+  process.once('exit', killAtExit)
 
   const stop = async (): Promise<void> => {
+    process.removeListener('exit', killAtExit)
     child.kill('SIGKILL')
     await exited
     rmSync(dir, { recursive: true, force: true })
   }
   const admin = `http://127.0.0.1:${port}`
   const giveUpAt = Date.now() + START_TIMEOUT_MS
-  while (Date.now() < giveUpAt && child.exitCode === null) {
+  while (Date.now() < giveUpAt && !isGone) {
     const live = await fetch(`${admin}/ready`).then(
       (answer) => answer.ok,
       () => false,

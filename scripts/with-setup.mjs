@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
+import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,7 +16,8 @@ const modifiedAt = (file) => (existsSync(file) ? statSync(file).mtimeMs : 0)
 const installed = at('node_modules', '.package-lock.json')
 const node = at('node_modules', '.bin', 'node')
 
-if (modifiedAt(installed) === 0 || modifiedAt(installed) < modifiedAt(at('package-lock.json'))) {
+// Without the Node it brings, an installation counts as none.
+if (!existsSync(node) || modifiedAt(installed) < modifiedAt(at('package-lock.json'))) {
   console.log('Installing dependencies (npm ci) ...')
   const { status } = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
     cwd: root,
@@ -26,12 +28,19 @@ if (modifiedAt(installed) === 0 || modifiedAt(installed) < modifiedAt(at('packag
 const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout ?? ''
 if (Number(/^v(\d+)/.exec(version)?.[1] ?? 0) < 24) {
   console.error(
-    'Node 24 is missing: the install script of the npm package "node" did not run. Remove node_modules and run npm ci' +
-      ' (package.json approves it with allowScripts), or put Node 24 or newer first on PATH.',
+    'Node 24 is missing: the install script of the npm package "node" did not run (package.json approves it with' +
+      ' allowScripts; ignore-scripts=true in an .npmrc forbids it). Allow it, then run: npm rebuild node',
   )
   process.exit(1)
 }
 
 const child = spawn('npm', ['run', '--silent', script, '--', ...rest], { cwd: root, stdio: 'inherit' })
+child.on('error', (error) => {
+  console.error(`npm does not start: ${error.message}`)
+  process.exit(1)
+})
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
-child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)))
+// npm passes a signal to its shell only, and the shell to nobody: a parent that is gone means stop.
+const parent = process.ppid
+setInterval(() => process.ppid === parent || child.kill('SIGTERM'), 500).unref()
+child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)))
