@@ -95,6 +95,8 @@ let failed = 0
 let skipped = 0
 const red: string[] = []
 
+// The tests run dist/: nothing of an earlier build may stand in for a file that is gone.
+if (isWanted('build')) rmSync(join(root, 'dist'), { recursive: true, force: true })
 for (const { name, command } of CHECKS.filter((check) => isWanted(check.name))) {
   console.log(`\n== ${name}`)
   const ok = (await run(command, SUITE_TIMEOUT_MS)) === 0
