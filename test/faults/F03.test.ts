@@ -1,21 +1,37 @@
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import { inSeconds, type Pair, startPair } from '../support/pair.ts'
+import { FIGURES } from './figures.ts'
 
-describe('F03 connections dropped, then back', () => {
+describe('F03 connections accepted and left without a word, or dropped, then back', () => {
+  const { openForMs, timeoutMs } = FIGURES.F03
   let pair: Pair
   afterEach(() => pair.close())
 
-  it('recovers as soon as the breaker lets a probe through', async () => {
-    pair = await startPair({ flags: { 'keyManager.timeout': '200ms', 'keyManager.breaker.openFor': '10ms' } })
-    pair.keyManager.answer((_, { socket }) => {
-      socket.destroy()
-      return undefined
+  for (const [name, drops] of [
+    ['silent', false],
+    ['dropped', true],
+  ] as const) {
+    it(`serves again within openFor and timeout of its return: ${name}`, async () => {
+      pair = await startPair({
+        flags: { 'keyManager.timeout': `${timeoutMs}ms`, 'keyManager.breaker.openFor': `${openForMs}ms` },
+      })
+      pair.keyManager.answer((_, { socket }) => {
+        if (drops) socket.destroy()
+        return undefined
+      })
+      const gone = await Promise.all(Array.from({ length: 8 }, (_, i) => pair.ask(`Bearer gone${i}`)))
+      expect(gone.every((one) => one.reason === 'key_manager_unavailable')).to.equal(true)
+      expect(await pair.metric('microgw_breaker_state{state="open"}')).to.equal(1)
+
+      pair.keyManager.answer({ body: { active: true, exp: inSeconds(300) } })
+      const returnedAt = performance.now()
+      let back = await pair.ask('Bearer back')
+      while (!back.allowed && performance.now() - returnedAt < openForMs + timeoutMs) {
+        back = await pair.ask('Bearer back')
+      }
+      expect(back.allowed).to.equal(true)
+      expect(await pair.metric('microgw_breaker_state{state="closed"}')).to.equal(1)
     })
-    for (let i = 0; i < 8; i++) expect((await pair.ask(`Bearer gone${i}`)).reason).to.equal('key_manager_unavailable')
-    pair.keyManager.answer({ body: { active: true, exp: inSeconds(300) } })
-    let back = await pair.ask('Bearer back')
-    for (let i = 0; i < 200 && !back.allowed; i++) back = await pair.ask('Bearer back')
-    expect(back.allowed).to.equal(true)
-  })
+  }
 })

@@ -32,4 +32,16 @@ describe('F04 a kept-alive connection closed under the request', () => {
     expect((await pair.ask('Bearer never')).reason).to.equal('key_manager_unavailable')
     expect(pair.keyManager.requests.length).to.be.at.most(FIGURES.F04.callsAMiss)
   })
+
+  it('is retried once where the answer breaks off in its middle', async () => {
+    pair = await startPair()
+    pair.keyManager.answer((_, { response, socket, index }) => {
+      if (index > 0) return { body: { active: true, exp: inSeconds(300) } }
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+      response.write('{"active":', () => socket.resetAndDestroy())
+      return undefined
+    })
+    expect((await pair.ask('Bearer half')).allowed).to.equal(true)
+    expect(pair.keyManager.requests).to.have.length(FIGURES.F04.callsAMiss)
+  })
 })

@@ -27,4 +27,17 @@ describe('F06 429 with Retry-After', () => {
       expect((await pair.ask('Bearer second')).allowed).to.equal(true)
     })
   }
+
+  it('honours a date near by', async () => {
+    const clock = createFakeClock({ wallMs: Math.floor(Date.now() / 1000) * 1000 })
+    pair = await startPair({ clock })
+    pair.keyManager.answer({ status: 429, headers: { 'retry-after': new Date(clock.wallMs() + 4000).toUTCString() } })
+    expect((await pair.ask('Bearer first')).headers['retry-after']).to.equal('4')
+    pair.keyManager.answer({ body: { active: true, exp: inSeconds(300) } })
+    clock.advance(3999)
+    expect((await pair.ask('Bearer second')).reason).to.equal('key_manager_unavailable')
+    expect(pair.keyManager.requests.length - 1).to.equal(FIGURES.F06.callsBeforeIt)
+    clock.advance(2)
+    expect((await pair.ask('Bearer second')).allowed).to.equal(true)
+  })
 })

@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import { inSeconds, type Pair, startPair } from '../support/pair.ts'
@@ -32,5 +32,19 @@ describe('F09 a body without end, or encoded', () => {
     pair.keyManager.answer({ headers: { 'content-encoding': 'gzip', 'content-type': 'application/json' }, body })
     expect((await pair.ask('Bearer zip')).reason).to.equal('key_manager_unavailable')
     expect(pair.keyManager.requests[0]?.headers['accept-encoding']).to.equal('identity')
+  })
+
+  it('is refused, and never unpacked, when it is a compression bomb', async () => {
+    pair = await startPair()
+    // Small enough for maxAnswerSize as it is sent: only unpacking would do harm.
+    const bomb = brotliCompressSync(Buffer.alloc(FIGURES.F09.bombBytes), {
+      params: { [constants.BROTLI_PARAM_QUALITY]: 5 },
+    })
+    expect(bomb.length).to.be.lessThan(FIGURES.F09.bodyBytes)
+    pair.keyManager.answer({ headers: { 'content-encoding': 'br', 'content-type': 'application/json' }, body: bomb })
+    const before = process.memoryUsage.rss()
+    expect((await pair.ask('Bearer bomb')).reason).to.equal('key_manager_unavailable')
+    expect(process.memoryUsage.rss() - before).to.be.at.most(FIGURES.F09.rssBytes)
+    expect(await pair.metric('microgw_introspections_total{outcome="malformed"}')).to.equal(1)
   })
 })

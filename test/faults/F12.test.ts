@@ -21,10 +21,8 @@ describe("F12 the key manager's address changes", () => {
     await after.close()
   })
 
-  it('is resolved again at the next connection: the new address is used once the old one is gone', async () => {
-    let address = '127.0.0.1'
-    let lookups = 0
-    client = createPostClient({
+  const connect = (address: () => string, connectionAgeMs?: number): PostClient =>
+    createPostClient({
       url: `http://idp.test:${before.port}/introspect`,
       connections: 1,
       timeoutMs: 2000,
@@ -40,18 +38,33 @@ describe("F12 the key manager's address changes", () => {
       }),
       proxy: undefined,
       clock: systemClock,
+      ...(connectionAgeMs === undefined ? {} : { connectionAgeMs }),
       lookup: (_, options, done) => {
-        lookups += 1
-        if (options.all === true) done(null, [{ address, family: 4 }])
-        else done(null, address, 4)
+        if (options.all === true) done(null, [{ address: address(), family: 4 }])
+        else done(null, address(), 4)
       },
     })
+
+  it('is resolved again at the next connection: the new address is used once the old one is gone', async () => {
+    let address = '127.0.0.1'
+    client = connect(() => address)
     expect((await client.post({}, 'token=a')).ok).to.equal(true)
     expect(before.requests).to.have.length(1)
     address = '127.0.0.2'
     before.dropConnections()
     expect((await client.post({}, 'token=b')).ok).to.equal(true)
     expect(after.requests).to.have.length(1)
-    expect(lookups).to.be.at.least(2)
+  })
+
+  it('is resolved again once a connection is of age, though the old address still answers', async () => {
+    let address = '127.0.0.1'
+    client = connect(() => address, 50)
+    expect((await client.post({}, 'token=a')).ok).to.equal(true)
+    address = '127.0.0.2'
+    const changedAt = performance.now()
+    while (after.requests.length === 0 && performance.now() - changedAt < 5000) {
+      expect((await client.post({}, 'token=b')).ok).to.equal(true)
+    }
+    expect(after.requests.length).to.be.greaterThan(0)
   })
 })

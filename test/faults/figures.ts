@@ -2,11 +2,12 @@
 export const FIGURES = {
   F01: { allows: 0 },
   F02: { calls: 1000, leakedSockets: 0 },
+  F03: { openForMs: 200, timeoutMs: 300 },
   F04: { callsAMiss: 2 },
   F05: { probesWhileOpen: 1, failures: 5 },
   F06: { longestPauseSeconds: 10, callsBeforeIt: 0 },
   F08: { requestsElsewhere: 0 },
-  F09: { bodyBytes: 64 * 1024 },
+  F09: { bodyBytes: 64 * 1024, bombBytes: 64 * 1024 * 1024, rssBytes: 5 * 1024 * 1024 },
   F11: { bytesOfCredentials: 0 },
   F17: { allowsPastExp: 0 },
   F20: { checks: 10_000, connections: 10, introspections: 1 },
