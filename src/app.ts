@@ -2,7 +2,6 @@
  * Composition root: Config -> objects -> {start, stop, reload}. The only file that knows every concrete type.
  * What outlives a reload (listeners, metrics, log, memory) is built once; the rest is a graph behind one reference.
  */
-import { readFileSync } from 'node:fs'
 import { isDeepStrictEqual } from 'node:util'
 import { createAnswers } from './authz/answers.ts'
 import { createAuthorizer } from './authz/authorizer.ts'
@@ -19,33 +18,24 @@ import type {
 import { type AnswerMemory, createAnswerCache, createAnswerMemory } from './cache/answer-cache.ts'
 import { createAnswerKey } from './cache/answer-key.ts'
 import { systemClock } from './clock.ts'
-import type { Config, Loaded, Problem } from './config/config.ts'
+import type { Config, Loaded } from './config/config.ts'
+import { ConfigurationError } from './config/configuration-error.ts'
 import { loadConfig } from './config/load.ts'
 import { watchFiles } from './config/watch.ts'
 import { createCheckDecoder } from './envoy/check-request.ts'
 import { createReplyEncoder } from './envoy/check-response.ts'
 import { createIntrospector, type KeyManagerClient } from './keymanager/introspector.ts'
 import { startAdmin } from './server/admin.ts'
+import { announceConfiguration, announceKeyManager } from './server/announce.ts'
 import { createGrpcServer } from './server/grpc.ts'
 import { createHealth } from './server/health.ts'
+import { needsRestart, readServerTls } from './server/listeners.ts'
 import type { Pipeline } from './server/pipeline.ts'
+import type { ServerTls } from './server/server-tls.ts'
 import { createDecisionLog } from './telemetry/decision-log.ts'
 import { createLog } from './telemetry/log.ts'
 import { createMetrics, type Metrics, type ReloadOutcome } from './telemetry/metrics.ts'
 import { VERSION } from './telemetry/version.ts'
-
-/** Envoy's default ext_authz timeout is 200 ms: an introspection of half of that deserves a warning. */
-const SLOW_PROBE_MS = 100
-
-/** The configuration cannot be used; every problem at once. */
-export class ConfigurationError extends Error {
-  readonly problems: readonly Problem[]
-  constructor(problems: readonly Problem[]) {
-    super('the configuration is not usable')
-    this.name = 'ConfigurationError'
-    this.problems = problems
-  }
-}
 
 export interface AppOptions {
   /** Undefined: /etc/micro-gw-authz/micro-gw.conf. */
@@ -54,8 +44,8 @@ export interface AppOptions {
   /** Dotted key path to value; stronger than environment and file. */
   readonly flags?: Readonly<Record<string, string>>
   readonly clock?: Clock
-  /** One log line, newline included. Default: standard output. */
-  readonly writeLog?: (line: string) => void
+  /** Takes one log line, newline included. */
+  readonly writeLog: (line: string) => void
 }
 
 export interface App {
@@ -83,7 +73,6 @@ interface Graph {
 /** Rejects with ConfigurationError, or with an Error that names the address that cannot be bound. */
 export async function startApp(options: AppOptions): Promise<App> {
   const clock = options.clock ?? systemClock
-  const write = options.writeLog ?? ((line: string) => void process.stdout.write(line))
   const load = (): Loaded =>
     loadConfig({
       file: options.configFile,
@@ -92,12 +81,13 @@ export async function startApp(options: AppOptions): Promise<App> {
     })
   const loaded = load()
   if (!loaded.ok) throw new ConfigurationError(loaded.problems)
+  const bound = loaded.config
 
-  const log = createLog({ level: loaded.config.log.level, write, clock })
+  const log = createLog({ level: loaded.config.log.level, write: options.writeLog, clock })
   const metrics = createMetrics()
   const decisions = createDecisionLog(loaded.config.log, { log, clock })
   const health = createHealth()
-  report(loaded, log)
+  announceConfiguration(loaded.config, loaded.problems, log)
 
   let graph = buildGraph(loaded.config, undefined, { clock, metrics, log })
   let isReady = false
@@ -124,8 +114,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   isReady = true
   health.setServing(true)
   log.info('started', { version: VERSION, extAuthz, admin: admin.address, localAdmin: admin.localAddress })
-  probe(graph, log)
-  let unwatch = watchFiles(loaded.files, onFileChange, clock)
+  announceKeyManager(graph.config, graph.client, log)
+  let unwatch = watchFiles(loaded.files, () => void reload(), clock)
 
   function status(): object {
     return {
@@ -148,8 +138,15 @@ export async function startApp(options: AppOptions): Promise<App> {
     return bound
   }
 
-  function onFileChange(): void {
-    void reload()
+  /** Checks the pair before it takes it: where that fails, nothing of the new graph may be left over. */
+  function renewTls(tls: ServerTls | undefined, built: Graph): void {
+    if (tls === undefined) return
+    try {
+      server.renewTls(tls)
+    } catch (error) {
+      void built.client.close()
+      throw error
+    }
   }
 
   async function reload(): Promise<ReloadOutcome> {
@@ -165,24 +162,26 @@ export async function startApp(options: AppOptions): Promise<App> {
       const before = graph
       const tls = readServerTls(next.config)
       const built = buildGraph(next.config, before, { clock, metrics, log })
-      if (tls !== undefined && before.config.extAuthz.tls !== undefined) server.renewTls(tls)
+      renewTls(tls, built)
       graph = built
       log.setLevel(next.config.log.level)
       decisions.configure(next.config.log)
-      restartRequired = needsRestart(loaded.ok ? loaded.config : before.config, next.config)
+      restartRequired = needsRestart(bound, next.config)
       loadedAt = new Date(clock.wallMs()).toISOString()
       unwatch()
-      unwatch = watchFiles(next.files, onFileChange, clock)
+      unwatch = watchFiles(next.files, () => void reload(), clock)
       // Calls under way keep the old graph; its connections close behind them.
       void before.client.close()
-      report(next, log)
+      announceConfiguration(next.config, next.problems, log)
       log.info('config_reloaded', { restartRequired })
-      probe(built, log)
+      announceKeyManager(built.config, built.client, log)
       return restartRequired ? 'restart_required' : 'success'
     } catch (error) {
-      const problems = error instanceof ConfigurationError ? error.problems : []
+      const problems = error instanceof ConfigurationError ? error.problems : undefined
       log.error('config_reload_failed', {
-        problems: problems.filter((problem) => problem.severity === 'error'),
+        problems: problems?.filter((problem) => problem.severity === 'error'),
+        // What is not ours is named, never quoted: a foreign text may hold a secret.
+        error: problems === undefined && error instanceof Error ? error.name : undefined,
         note: 'the old configuration stays in force',
       })
       return 'failure'
@@ -264,7 +263,7 @@ function createClient(config: Config, shared: Shared): KeyManagerClient {
   } catch (error) {
     // It throws for files of keyManager.tls alone, in our own words.
     const message = error instanceof Error ? error.message : 'cannot be used'
-    throw new ConfigurationError([{ severity: 'error', key: 'keyManager.tls', line: undefined, message }])
+    throw ConfigurationError.of('keyManager.tls', message)
   }
 }
 
@@ -310,58 +309,4 @@ export async function decideOnce(
   const authorizer = authorizerOf(config, { introspector, cache, clock, metrics })
   const deadlineMs = clock.monotonicMs() + config.keyManager.timeoutMs
   return await authorizer.authorize(check, deadlineMs, { cancelled: false, whenCancelled: undefined })
-}
-
-/** What `listen` and its like say is bound already: a reload cannot change it. */
-function needsRestart(bound: Config, next: Config): boolean {
-  const listeners = (config: Config) => ({
-    listen: config.extAuthz.listen,
-    socketMode: config.extAuthz.socketMode,
-    tls: config.extAuthz.tls === undefined ? undefined : config.extAuthz.tls.clientCaFile !== undefined,
-    admin: config.admin.listen,
-    localAdmin: config.admin.localListen,
-  })
-  return !isDeepStrictEqual(listeners(bound), listeners(next))
-}
-
-function readServerTls(config: Config): { cert: Buffer; key: Buffer; clientCa?: Buffer } | undefined {
-  const { tls } = config.extAuthz
-  if (tls === undefined) return undefined
-  const read = (key: string, file: string): Buffer => {
-    try {
-      return readFileSync(file)
-    } catch {
-      const message = `the file cannot be read: ${file}; check its path and mode`
-      throw new ConfigurationError([{ severity: 'error', key: `extAuthz.tls.${key}`, line: undefined, message }])
-    }
-  }
-  const pair = { cert: read('certFile', tls.certFile), key: read('keyFile', tls.keyFile) }
-  return tls.clientCaFile === undefined ? pair : { ...pair, clientCa: read('clientCaFile', tls.clientCaFile) }
-}
-
-function report(loaded: Extract<Loaded, { ok: true }>, log: Log): void {
-  for (const { severity, key, line, message } of loaded.problems) {
-    if (severity === 'notice') log.info('config_notice', { key, line, message })
-    else log.warn('config_warning', { key, line, message })
-  }
-  const { caching, keyManager } = loaded.config
-  log.info('config_effective', {
-    introspectUrl: keyManager.introspectUrl,
-    authentication: keyManager.security.kind,
-    tokenCacheExpiryMs: caching.enabled ? caching.tokenCacheExpiryMs : 0,
-    inactiveExpiryMs: caching.enabled ? caching.inactiveExpiryMs : 0,
-    timeoutMs: keyManager.timeoutMs,
-  })
-}
-
-/** In the background: start never waits for the key manager. */
-function probe({ config, client }: Graph, log: Log): void {
-  if (!config.keyManager.startupProbe) return
-  void client.probe().then(({ ok, ms, outcome, advice }) => {
-    const fields = { outcome, ms: Math.round(ms), advice }
-    if (!ok) log.warn('key_manager_probe', fields)
-    else if (ms > SLOW_PROBE_MS) {
-      log.warn('key_manager_probe', { ...fields, note: "slow: Envoy's default ext_authz timeout is 200 ms" })
-    } else log.info('key_manager_probe', fields)
-  })
 }

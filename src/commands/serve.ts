@@ -1,6 +1,7 @@
 /** `serve`: the sidecar itself, until a signal ends it. */
-import { ConfigurationError, startApp } from '../app.ts'
+import { startApp } from '../app.ts'
 import { systemClock } from '../clock.ts'
+import { ConfigurationError } from '../config/configuration-error.ts'
 import { DEFAULT_FILE } from '../config/load.ts'
 import { watchProcess } from '../server/lifecycle.ts'
 import { createLog } from '../telemetry/log.ts'

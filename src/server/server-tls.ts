@@ -1,6 +1,7 @@
 /** TLS of the ext_authz port: the server's certificate, and client certificates where a CA is configured. */
 import { createSecureContext } from 'node:tls'
 import { experimental, type ServerCredentials } from '@grpc/grpc-js'
+import { ConfigurationError } from '../config/configuration-error.ts'
 
 /** PEM. With `clientCa` a client certificate is required. */
 export interface ServerTls {
@@ -22,7 +23,7 @@ type Provider = Parameters<typeof experimental.createCertificateProviderServerCr
 type IdentityListener = Parameters<Provider['addIdentityCertificateListener']>[0]
 type CaListener = Parameters<Provider['addCaCertificateListener']>[0]
 
-/** @throws Error where the PEM texts are none or do not fit; its text holds nothing of them. */
+/** @throws ConfigurationError where the PEM texts are none or do not fit; its text holds nothing of them. */
 export function createServerTls(initial: ServerTls): RenewableCredentials {
   verify(initial)
   let current = initial
@@ -69,6 +70,9 @@ function verify({ cert, key, clientCa }: ServerTls): void {
   try {
     createSecureContext({ cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) })
   } catch {
-    throw new Error('certificate and key of extAuthz.tls are not usable together: PEM files that belong to each other?')
+    throw ConfigurationError.of(
+      'extAuthz.tls',
+      'certificate and key are not usable together: PEM files that belong to each other?',
+    )
   }
 }

@@ -9,9 +9,12 @@ import { connect } from 'node:net'
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found === undefined) return
-  if (!found.isSocket()) throw new Error(`${path} exists and is not a socket: remove it or choose another path`)
-  if (await isAnswered(path)) throw new Error(`another process listens on ${path}`)
-  await rm(path, { force: true })
+  if (!found.isSocket())
+    throw new Error(`cannot listen on unix:${path}: it exists and is not a socket; remove it or choose another path`)
+  if (await isAnswered(path)) throw new Error(`cannot listen on unix:${path}: another process listens there`)
+  await rm(path, { force: true }).catch(() => {
+    throw new Error(`cannot listen on unix:${path}: the file left there cannot be removed; check the folder's mode`)
+  })
 }
 
 /** Runs `bind` under a umask that gives the socket file exactly `mode`: a later chmod would leave it open for a moment. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
-import { ConfigurationError } from '../../src/app.ts'
+import { ConfigurationError } from '../../src/config/configuration-error.ts'
 import { startTestApp } from '../support/app.ts'
 import { startKeyManager } from '../support/key-manager.ts'
 import { FIGURES } from './figures.ts'

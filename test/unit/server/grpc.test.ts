@@ -257,7 +257,7 @@ describe('the ext_authz server', () => {
       await new Promise((resolve) => other.once('listening', resolve))
       const failure = await parts.server.bind({ kind: 'unix', path }, PLAIN).catch((error: Error) => error.message)
       other.close()
-      expect(failure).to.equal(`another process listens on ${path}`)
+      expect(failure).to.equal(`cannot listen on unix:${path}: another process listens there`)
     })
 
     it('refuses a file that is no socket', async () => {
