@@ -34,6 +34,13 @@ describe('F09 a body without end, or encoded', () => {
     expect(pair.keyManager.requests[0]?.headers['accept-encoding']).to.equal('identity')
   })
 
+  it('is refused where it only says that it is encoded', async () => {
+    pair = await startPair()
+    const body = JSON.stringify({ active: true, exp: inSeconds(300) })
+    pair.keyManager.answer({ headers: { 'content-encoding': 'gzip', 'content-type': 'application/json' }, body })
+    expect((await pair.ask('Bearer label')).reason).to.equal('key_manager_unavailable')
+  })
+
   it('is refused, and never unpacked, when it is a compression bomb', async () => {
     pair = await startPair()
     // Small enough for maxAnswerSize as it is sent: only unpacking would do harm.
