@@ -1,0 +1,118 @@
+/** `serve` in a process of its own: where the figure is that process's memory, its life or its exit status. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+
+const FREE_PORTS = {
+  'extAuthz.listen': '127.0.0.1:0',
+  'admin.listen': '127.0.0.1:0',
+  'admin.localListen': '127.0.0.1:0',
+  'keyManager.startupProbe': 'false',
+}
+
+export interface OwnProcess {
+  /** Where Checks go. */
+  readonly address: string
+  /** Everything on standard output and standard error so far. */
+  output(): string
+  /** True: neither exited nor killed. */
+  isAlive(): boolean
+  /** Resident memory by its own metric, bytes. */
+  rssBytes(): Promise<number>
+  metric(series: string): Promise<number>
+  signal(name: NodeJS.Signals): void
+  /** The exit status; -1 where a signal ended it. */
+  readonly exited: Promise<number>
+  close(): Promise<void>
+}
+
+interface Child {
+  readonly process: ChildProcessByStdio<null, Readable, Readable>
+  readonly exited: Promise<number>
+  output(): string
+  remove(): void
+}
+
+function spawnServe(toml: string, flags: Readonly<Record<string, string>>): Child {
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-'))
+  const file = join(dir, 'micro-gw.conf')
+  writeFileSync(file, toml)
+  const sets = Object.entries({ ...FREE_PORTS, ...flags }).flatMap(([key, value]) => ['--set', `${key}=${value}`])
+  const child = spawn(process.execPath, [CLI, 'serve', '--config', file, ...sets], {
+    env: {},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const take = (text: string): void => {
+    output += text
+  }
+  child.stdout.setEncoding('utf8').on('data', take)
+  child.stderr.setEncoding('utf8').on('data', take)
+  const exited = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)))
+  return {
+    process: child,
+    exited,
+    output: () => output,
+    remove: () => rmSync(dir, { recursive: true, force: true }),
+  }
+}
+
+/** Resolves when it listens; rejects with its output where it ended instead. */
+export async function startOwnProcess(toml: string, flags: Readonly<Record<string, string>> = {}): Promise<OwnProcess> {
+  const child = spawnServe(toml, flags)
+  let isAlive = true
+  void child.exited.then(() => {
+    isAlive = false
+  })
+  const started = await new Promise<Started>((resolve, reject) => {
+    const look = (): void => {
+      const line = child
+        .output()
+        .split('\n')
+        .find((text) => text.includes('"event":"started"'))
+      if (line !== undefined) resolve(JSON.parse(line))
+    }
+    child.process.stdout.on('data', look)
+    void child.exited.then((code) => reject(new Error(`serve ended with ${code}: ${child.output()}`)))
+  })
+  const metric = async (series: string): Promise<number> => {
+    const text = await (await fetch(`http://${started.admin}/metrics`)).text()
+    const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `))
+    return line === undefined ? Number.NaN : Number(line.slice(series.length))
+  }
+  return {
+    address: started.extAuthz[0] ?? '',
+    output: child.output,
+    isAlive: () => isAlive,
+    rssBytes: () => metric('process_resident_memory_bytes'),
+    metric,
+    signal: (name) => void child.process.kill(name),
+    exited: child.exited,
+    async close() {
+      child.process.kill('SIGKILL')
+      await child.exited
+      child.remove()
+    },
+  }
+}
+
+interface Started {
+  readonly extAuthz: readonly string[]
+  readonly admin: string
+}
+
+/** For a configuration that must be refused: waits for the end. */
+export async function serveToItsEnd(toml: string): Promise<{ readonly exit: number; readonly output: string }> {
+  const child = spawnServe(toml, {})
+  // One that starts after all would never end.
+  const timer = setTimeout(() => child.process.kill('SIGKILL'), 10_000)
+  const exit = await child.exited
+  clearTimeout(timer)
+  child.remove()
+  return { exit, output: child.output() }
+}
