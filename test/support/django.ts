@@ -44,6 +44,10 @@ export interface Django {
   requestToken(client: DjangoClient, form: Readonly<Record<string, string>>): Promise<Response>
   /** Every access token of this client is dead from now on; its refresh tokens stay good. */
   expire(client: DjangoClient): Promise<void>
+  /** Every refresh token of this client is dead from now on; its access tokens stay good. */
+  revokeRefreshTokens(client: DjangoClient): Promise<void>
+  /** From now on token requests take effect, but their answers wait. Resolves to what lets them go. */
+  holdTokenAnswers(): Promise<() => Promise<void>>
   /** Oldest first; those of `userToken` are left out. */
   requests(): Promise<readonly DjangoRequest[]>
   counts(): Promise<DjangoCounts>
@@ -104,6 +108,10 @@ export async function startDjango(python: string, options: DjangoOptions = {}): 
     const all: DjangoRequest[] = Object(await answer.json()).requests
     return all.filter(({ client }) => client !== SHOP.id)
   }
+  const command = async (path: string, form: Readonly<Record<string, string>>): Promise<void> => {
+    const answer = await post(`${url}/${path}`, form)
+    if (answer.status !== 204) throw new Error(`django-oauth-toolkit does not know ${path}: ${answer.status}`)
+  }
   return {
     url,
     tokenUrl: `${url}/o/token/`,
@@ -117,9 +125,11 @@ export async function startDjango(python: string, options: DjangoOptions = {}): 
       return token
     },
     requestToken,
-    async expire({ id }) {
-      const answer = await post(`${url}/_expire`, { client_id: id })
-      if (answer.status !== 204) throw new Error(`django-oauth-toolkit did not expire tokens: ${answer.status}`)
+    expire: ({ id }) => command('_expire', { client_id: id }),
+    revokeRefreshTokens: ({ id }) => command('_revoke_refresh_tokens', { client_id: id }),
+    async holdTokenAnswers() {
+      await command('_hold_token_answers', { hold: 'true' })
+      return () => command('_hold_token_answers', { hold: 'false' })
     },
     requests,
     async counts() {
