@@ -36,6 +36,7 @@ const SUITES: Readonly<Record<string, string>> = {
   architecture: 'test/*.test.ts',
   faults: 'test/faults/**/*.test.ts',
   envoy: 'test/envoy/**/*.test.ts',
+  bench: 'test/bench/**/*.test.ts',
 }
 
 /** Resolves with the exit code; a process that does not end in time is killed and counts as failed. */
