@@ -1,0 +1,80 @@
+/** The product itself: its command line, with a micro-gw.conf, in a process of its own on the server's core. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { SERVER_CORE } from '../machine/cores.ts'
+import { startProcess } from '../machine/process.ts'
+
+export interface Sidecar {
+  readonly pid: number
+  readonly port: number
+  readonly adminPort: number
+  /** Of one series of the exposition, such as `microgw_introspections_total{outcome="active"}`. */
+  metric(series: string): Promise<number>
+  stop(): Promise<void>
+}
+
+export interface SidecarOptions {
+  /** `dist/cli.js` of a build, or `src/cli.ts`. */
+  readonly cli: string
+  readonly introspectUrl: string
+  readonly nodeFlags?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** More lines of TOML. */
+  readonly toml?: string
+  readonly core?: number
+}
+
+export const configuration = (introspectUrl: string, more = ''): string => `
+[keyManager]
+external = true
+introspectUrl = "${introspectUrl}"
+startupProbe = false
+[keymanager.security.basic]
+enabled = true
+username = "gateway"
+password = "gateway-secret"
+[extAuthz]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+localListen = "127.0.0.1:0"
+${more}
+`
+
+export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-bench-'))
+  const file = join(dir, 'micro-gw.conf')
+  writeFileSync(file, configuration(options.introspectUrl, options.toml))
+  const running = await startProcess({
+    command: [process.execPath, ...(options.nodeFlags ?? []), options.cli, 'serve', '--config', file],
+    core: options.core ?? SERVER_CORE,
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ready: readStarted,
+  })
+  const { port, adminPort } = running.ready
+  return {
+    pid: running.pid,
+    port,
+    adminPort,
+    async metric(series) {
+      const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
+      const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `))
+      return line === undefined ? Number.NaN : Number(line.slice(series.length))
+    },
+    async stop() {
+      await running.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The log line `started` names the addresses. */
+function readStarted(line: string): { readonly port: number; readonly adminPort: number } | undefined {
+  const read: unknown = JSON.parse(line)
+  const { event, extAuthz, admin } = Object(read)
+  if (event !== 'started') return undefined
+  return { port: portOf(String(extAuthz)), adminPort: portOf(String(admin)) }
+}
+
+const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
