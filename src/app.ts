@@ -24,7 +24,7 @@ import { loadConfig } from './config/load.ts'
 import { watchFiles } from './config/watch.ts'
 import { createCheckDecoder } from './envoy/check-request.ts'
 import { createReplyEncoder } from './envoy/check-response.ts'
-import { createIntrospector, type KeyManagerClient } from './keymanager/introspector.ts'
+import { clientIdentity, createKeyManager, type KeyManager } from './keymanager/key-manager.ts'
 import { startAdmin } from './server/admin.ts'
 import { announceConfiguration, announceKeyManager } from './server/announce.ts'
 import { createGrpcServer } from './server/grpc.ts'
@@ -65,7 +65,7 @@ export interface App {
 /** One configuration's objects. */
 interface Graph {
   readonly config: Config
-  readonly client: KeyManagerClient
+  readonly client: KeyManager
   readonly memory: AnswerMemory
   readonly pipeline: Pipeline
 }
@@ -124,7 +124,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       configLoadedAt: loadedAt,
       restartRequired,
       checksInFlight: server.inFlight(),
-      keyManager: { url: graph.config.keyManager.introspectUrl, ...graph.client.status() },
+      keyManager: { url: urlOf(graph.config), ...graph.client.status() },
       cache: { active: graph.memory.active.size(), inactive: graph.memory.inactive.size() },
     }
   }
@@ -144,7 +144,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     try {
       server.renewTls(tls)
     } catch (error) {
-      void built.client.close()
+      void built.client.close(built.client.ownToken === graph.client.ownToken)
       throw error
     }
   }
@@ -171,7 +171,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       unwatch()
       unwatch = watchFiles(next.files, () => void reload(), clock)
       // Calls under way keep the old graph; its connections close behind them.
-      void before.client.close()
+      void before.client.close(built.client.ownToken === before.client.ownToken)
       announceConfiguration(next.config, next.problems, log)
       log.info('config_reloaded', { restartRequired })
       announceKeyManager(built.config, built.client, log)
@@ -222,7 +222,7 @@ interface Shared {
 }
 
 function buildGraph(config: Config, before: Graph | undefined, { clock, metrics, log }: Shared): Graph {
-  const client = createClient(config, { clock, metrics, log })
+  const client = createClient(config, { clock, metrics, log }, before?.client)
   // Remembered answers outlive a reload that changes neither who is asked nor for how long an answer is good.
   const memory =
     before !== undefined &&
@@ -257,9 +257,14 @@ function buildGraph(config: Config, before: Graph | undefined, { clock, metrics,
   }
 }
 
-function createClient(config: Config, shared: Shared): KeyManagerClient {
+/** What the operator knows it by: the introspection endpoint, or the metadata that names it. */
+function urlOf({ keyManager }: Config): string {
+  return keyManager.introspectUrl ?? keyManager.discoveryUrl ?? ''
+}
+
+function createClient(config: Config, shared: Shared, before: KeyManager | undefined): KeyManager {
   try {
-    return createIntrospector(config.keyManager, shared)
+    return createKeyManager(config.keyManager, shared, before)
   } catch (error) {
     // It throws for files of keyManager.tls alone, in our own words.
     const message = error instanceof Error ? error.message : 'cannot be used'
@@ -285,8 +290,8 @@ function authorizerOf(
   })
   const keyOf = createAnswerKey({
     keyManager: keyManager.name,
-    introspectUrl: keyManager.introspectUrl,
-    clientIdentity: keyManager.security.kind === 'basic' ? keyManager.security.username : '',
+    introspectUrl: urlOf(config),
+    clientIdentity: clientIdentity(keyManager),
   })
   return createAuthorizer(
     { answers, clock, keyOf },

@@ -263,6 +263,17 @@ export interface IntrospectionMetrics {
   breaker(state: 'closed' | 'open' | 'half_open'): void
 }
 
+/** What the own token reports. */
+export interface OwnTokenMetrics {
+  /** One token request, or a configured token that was refused. */
+  ownTokenRenewal(
+    grant: 'client_credentials' | 'password' | 'refresh_token' | 'direct',
+    outcome: 'success' | 'rejected' | 'malformed' | 'throttled' | 'server_error' | 'timeout' | 'network' | 'tls',
+  ): void
+  /** Wall-clock ms; undefined: none is held, or it does not expire. */
+  ownTokenExpiresAt(wallMs: number | undefined): void
+}
+
 /** What the cache and the flights report. */
 export interface CacheMetrics {
   cacheOperation(

@@ -16,7 +16,7 @@ export function describeSent(keyManager: KeyManagerConfig, token: string): strin
     form.push(`client_id=${security.username}`, 'client_secret=[masked]')
   }
   return `1. Sent
-   POST ${keyManager.introspectUrl}
+   POST ${keyManager.introspectUrl ?? `the introspection_endpoint of ${keyManager.discoveryUrl}`}
    authentication: ${describeSecurity(security)}
    form: ${form.join('&')}
 `
@@ -30,6 +30,13 @@ function describeSecurity(security: ClientSecurity): string {
       return security.method === 'post'
         ? 'client_id and client_secret in the body'
         : `Basic, user ${security.username}, password [masked], encoding ${security.encoding}`
+    case 'private_key_jwt':
+    case 'client_secret_jwt':
+      return `${security.kind}, client ${security.clientId}, ${security.alg}, key [masked]`
+    case 'tls_client_auth':
+      return `tls_client_auth, client ${security.clientId}, the certificate of keyManager.tls`
+    case 'own_token':
+      return 'Bearer [own token, masked]'
     default:
       return security satisfies never
   }

@@ -14,8 +14,8 @@ export interface HostPort {
   readonly port: number
 }
 
-/** How the sidecar authenticates to `/introspect`. A union, so that two schemes at once cannot be written. */
-export type ClientSecurity =
+/** How a client authenticates at one endpoint. A union, so that two methods at once cannot be written. */
+export type ClientMethod =
   | { readonly kind: 'none' }
   | {
       readonly kind: 'basic'
@@ -26,6 +26,55 @@ export type ClientSecurity =
       /** `post`: client_id and client_secret in the body. */
       readonly method: 'header' | 'post'
     }
+  /** RFC 7523 section 2.2: a signed assertion in the body. */
+  | {
+      readonly kind: 'private_key_jwt' | 'client_secret_jwt'
+      readonly clientId: string
+      /** PEM private key, or the client secret. */
+      readonly key: Secret
+      /** JWS algorithm, such as `RS256`. */
+      readonly alg: string
+      readonly keyId: string | undefined
+      /** `aud`; undefined: the URL of the endpoint that is called. */
+      readonly audience: string | undefined
+    }
+  /** RFC 8705 section 2: the certificate of `keyManager.tls`, client_id in the body. */
+  | { readonly kind: 'tls_client_auth'; readonly clientId: string }
+
+/** How the sidecar authenticates to `/introspect`: as a client, or by an access token of its own. */
+export type ClientSecurity = ClientMethod | { readonly kind: 'own_token'; readonly ownToken: OwnTokenConfig }
+
+/** What one token request needs beside its grant. */
+export interface TokenEndpointConfig {
+  /** Undefined: `token_endpoint` of the discovered metadata. */
+  readonly url: string | undefined
+  /** One, or during a rotation of the secret two: the second after `invalid_client`. */
+  readonly clients: readonly ClientMethod[]
+  /** Space separated; '' asks for none. */
+  readonly scope: string
+  /** RFC 8707; none: empty. */
+  readonly resource: readonly string[]
+  readonly audience: string | undefined
+}
+
+export interface RefreshConfig extends TokenEndpointConfig {
+  /** The first refresh token; undefined with the password grant, whose answer brings it. */
+  readonly refreshToken: Secret | undefined
+  /** Where a rotated refresh token survives a restart; undefined: nowhere. */
+  readonly stateFile: string | undefined
+}
+
+/** The own token's grant: [keymanager.security.oauth2]. */
+export type OwnTokenConfig =
+  | { readonly grant: 'client_credentials'; readonly endpoint: TokenEndpointConfig }
+  | {
+      readonly grant: 'password'
+      readonly endpoint: TokenEndpointConfig
+      readonly username: string
+      readonly password: Secret
+      readonly refresh: RefreshConfig | undefined
+    }
+  | { readonly grant: 'direct'; readonly accessToken: Secret | undefined; readonly refresh: RefreshConfig | undefined }
 
 export interface KeyManagerTls {
   readonly caFile: string | undefined
@@ -40,7 +89,12 @@ export interface KeyManagerTls {
 export interface KeyManagerConfig {
   /** Part of the store key; `default` until several key managers exist. */
   readonly name: string
-  readonly introspectUrl: string
+  /** Undefined: `introspection_endpoint` of the discovered metadata. */
+  readonly introspectUrl: string | undefined
+  /** RFC 8414 metadata; undefined: every URL is written. */
+  readonly discoveryUrl: string | undefined
+  /** True: plain http off loopback is allowed. */
+  readonly allowInsecure: boolean
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
   readonly maxInFlight: number

@@ -7,7 +7,7 @@ import { readableFile } from './files.ts'
 import type { Report } from './report.ts'
 import { readSecurity } from './security-rules.ts'
 import type { Settings } from './settings.ts'
-import { introspectionUrl, urlProblem } from './url.ts'
+import { introspectionUrl, metadataIssuers, urlProblem } from './url.ts'
 
 const LONGEST_SKEW_MS = 300_000
 
@@ -21,6 +21,8 @@ export function readKeyManager(settings: Settings, report: Report): KeyManagerCo
   return {
     name: 'default',
     introspectUrl: readIntrospectUrl(settings, report),
+    discoveryUrl: readDiscoveryUrl(settings, report),
+    allowInsecure: settings.isOn('keyManager.allowInsecure'),
     timeoutMs: positive(settings, 'keyManager.timeout', report),
     connectTimeoutMs: positive(settings, 'keyManager.connectTimeout', report),
     maxInFlight: settings.integer('keyManager.maxInFlight'),
@@ -61,9 +63,9 @@ function checkIntrospectionIsOn(settings: Settings, report: Report): void {
     )
     return
   }
-  if (settings.isWritten('keyManager.introspectUrl')) {
-    if (wanted.has(false))
-      report.notice('keyManager.introspectUrl', 'Introspection is on because introspectUrl is written.')
+  for (const name of ['introspectUrl', 'discoveryUrl']) {
+    if (!settings.isWritten(`keyManager.${name}`)) continue
+    if (wanted.has(false)) report.notice(`keyManager.${name}`, `Introspection is on because ${name} is written.`)
     return
   }
   if (!wanted.has(true) && !invalid(settings, key)) report.error(key, EXTERNAL_OFF)
@@ -73,7 +75,8 @@ function invalid(settings: Settings, path: string): boolean {
   return !settings.isWritten(path) && !settings.isMissing(path)
 }
 
-function readIntrospectUrl(settings: Settings, report: Report): string {
+/** Undefined where the metadata tells. */
+function readIntrospectUrl(settings: Settings, report: Report): string | undefined {
   const allowInsecure = settings.isOn('keyManager.allowInsecure')
   const whole = settings.text('keyManager.introspectUrl')
   if (whole !== undefined) {
@@ -83,6 +86,12 @@ function readIntrospectUrl(settings: Settings, report: Report): string {
       if (settings.isWritten(path)) report.notice(path, 'Not used, because keyManager.introspectUrl is written.')
     }
     return whole
+  }
+  if (settings.isWritten('keyManager.discoveryUrl')) {
+    for (const path of ['keyManager.serverUrl', 'keyManager.tokenContext']) {
+      if (settings.isWritten(path)) report.notice(path, 'Not used, because keyManager.discoveryUrl is written.')
+    }
+    return undefined
   }
   const serverUrl = settings.text('keyManager.serverUrl') ?? ''
   const problem = urlProblem(serverUrl, { allowInsecure, allowQuery: false })
@@ -95,6 +104,21 @@ function readIntrospectUrl(settings: Settings, report: Report): string {
     )
   }
   return introspectionUrl(serverUrl, context)
+}
+
+function readDiscoveryUrl(settings: Settings, report: Report): string | undefined {
+  const key = 'keyManager.discoveryUrl'
+  const url = settings.text(key)
+  if (url === undefined) return undefined
+  const problem = urlProblem(url, { allowInsecure: settings.isOn('keyManager.allowInsecure'), allowQuery: false })
+  if (problem !== undefined) report.error(key, `\`discoveryUrl\` ${problem}.`)
+  else if (metadataIssuers(url).length === 0) {
+    report.error(
+      key,
+      'Must be the address of the metadata itself, with `/.well-known/oauth-authorization-server` or `/.well-known/openid-configuration` in it.',
+    )
+  }
+  return url
 }
 
 function readTokenTypeHint(settings: Settings, report: Report): string | undefined {

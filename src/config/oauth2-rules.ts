@@ -1,81 +1,236 @@
-/** The own token's keys: known, checked for contradictions, not supported yet. */
+/** `[keymanager.security.oauth2]`: the own token's grant and endpoints; combinations that cannot be meant are errors. */
+import { accessSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
+import { readStrongMethod, type StrongMethod } from './client-method-rules.ts'
+import type { ClientMethod, OwnTokenConfig, RefreshConfig, TokenEndpointConfig } from './config.ts'
 import type { Report } from './report.ts'
+import { Secret } from './secret.ts'
 import type { Settings } from './settings.ts'
 import { urlProblem } from './url.ts'
 
 const OAUTH2 = 'keyManager.security.oauth2'
 const GRANTS = ['clientCredential', 'password', 'directToken'] as const
 
-/** Called where `enabled = true`. Everything wrong with the section is reported beside "not supported yet". */
-export function checkOauth2(settings: Settings, report: Report): void {
-  report.error(
-    `${OAUTH2}.enabled`,
-    'Authenticating to the key manager by an own token is not supported yet. Use [keyManager.security.basic].',
-  )
+type Section = 'clientCredential' | 'password' | 'refresh'
+
+/** Called where `enabled = true`. Where there is an error the value returned is never used. */
+export function readOwnToken(settings: Settings, report: Report): OwnTokenConfig {
   const enabled = GRANTS.filter((grant) => settings.isOn(`${OAUTH2}.${grant}.enabled`))
   const refresh = settings.isOn(`${OAUTH2}.refresh.enabled`)
   if (enabled.length > 1) {
     report.error(
       OAUTH2,
-      `More than one grant is enabled: ${enabled.join(' and ')} (WSO2 silently prefers one). Enable exactly one.`,
+      `More than one grant is enabled: ${enabled.map((grant) => `${grant}.enabled`).join(' and ')} (WSO2 silently prefers one). Enable exactly one.`,
     )
   }
   if (enabled.length === 0) report.error(OAUTH2, `No grant is enabled. Enable one of ${GRANTS.join(', ')}.`)
   if (refresh && !enabled.includes('password') && !enabled.includes('directToken')) {
+    const beside = enabled.includes('clientCredential') ? 'clientCredential.enabled' : 'no grant'
     report.error(
       `${OAUTH2}.refresh.enabled`,
-      'Refresh works with password or directToken only. With clientCredential the token is simply asked for again: set refresh.enabled = false.',
+      `Refresh works with password.enabled or directToken.enabled, not with ${beside}. With clientCredential the token is simply asked for again: set refresh.enabled = false.`,
     )
   }
-  checkUrls(settings, report)
-  if (enabled.includes('clientCredential')) needTokenEndpoint('clientCredential', settings, report)
-  if (enabled.includes('password')) checkPassword(settings, report)
-  if (enabled.includes('directToken')) checkDirectToken(refresh, settings, report)
-}
-
-function checkUrls(settings: Settings, report: Report): void {
-  const rules = { allowInsecure: settings.isOn('keyManager.allowInsecure'), allowQuery: true }
-  for (const key of [`${OAUTH2}.tokenUrl`, `${OAUTH2}.refresh.refreshUrl`]) {
-    const url = settings.text(key)
-    const problem = url === undefined ? undefined : urlProblem(url, rules)
-    if (problem !== undefined) report.error(key, `The URL ${problem}.`)
+  if (settings.isWritten(`${OAUTH2}.clientAuthMethod`) && settings.isWritten(`${OAUTH2}.credentialBearer`)) {
+    report.error(
+      `${OAUTH2}.clientAuthMethod`,
+      'Stands in place of credentialBearer, which is written too. Remove one of the two.',
+    )
+  }
+  switch (enabled[0]) {
+    case 'password':
+      return readPassword(refresh, settings, report)
+    case 'directToken':
+      return readDirectToken(refresh, settings, report)
+    case undefined:
+      return { grant: 'direct', accessToken: undefined, refresh: undefined }
+    default:
+      return { grant: 'client_credentials', endpoint: readEndpoint('clientCredential', settings, report) }
   }
 }
 
-function need(key: string, why: string, settings: Settings, report: Report): void {
-  if (settings.isMissing(key)) report.error(key, `Is missing or empty; it is needed ${why}.`)
-}
-
-function needClient(section: string, settings: Settings, report: Report): void {
-  const bearer = settings.text(`${OAUTH2}.credentialBearer`)
-  if (bearer !== 'NO_BEARER')
-    need(`${OAUTH2}.${section}.clientId`, `with credentialBearer = "${bearer ?? ''}"`, settings, report)
-}
-
-function needTokenEndpoint(grant: 'clientCredential' | 'password', settings: Settings, report: Report): void {
-  need(`${OAUTH2}.tokenUrl`, `for the grant ${grant}`, settings, report)
-  needClient(grant, settings, report)
-}
-
-function checkPassword(settings: Settings, report: Report): void {
+function readPassword(refresh: boolean, settings: Settings, report: Report): OwnTokenConfig {
   report.warning(`${OAUTH2}.password.enabled`, 'RFC 9700 section 2.4 forbids the password grant for new systems.')
-  needTokenEndpoint('password', settings, report)
-  need(`${OAUTH2}.password.username`, 'for the grant password', settings, report)
-  need(`${OAUTH2}.password.password`, 'for the grant password', settings, report)
-  if (settings.isOn(`${OAUTH2}.refresh.enabled`) && settings.isWritten(`${OAUTH2}.refresh.refreshToken`)) {
+  const endpoint = readEndpoint('password', settings, report)
+  const username = needed(settings.text(`${OAUTH2}.password.username`), 'password.username', settings, report)
+  const password = needed(settings.secret(`${OAUTH2}.password.password`), 'password.password', settings, report)
+  return {
+    grant: 'password',
+    endpoint,
+    username: username ?? '',
+    password: password ?? new Secret(''),
+    refresh: refresh ? readPasswordRefresh(endpoint, settings, report) : undefined,
+  }
+}
+
+function needed<T>(value: T | undefined, name: string, settings: Settings, report: Report): T | undefined {
+  if (value === undefined && settings.isMissing(`${OAUTH2}.${name}`))
+    report.error(`${OAUTH2}.${name}`, `Is missing or empty; it is needed for the grant ${name.split('.')[0]}.`)
+  return value
+}
+
+/** URL and scopes from `refresh`; the client from there where it is written, else the password grant's. */
+function readPasswordRefresh(grant: TokenEndpointConfig, settings: Settings, report: Report): RefreshConfig {
+  if (settings.isWritten(`${OAUTH2}.refresh.refreshToken`)) {
     report.notice(
       `${OAUTH2}.refresh.refreshToken`,
       "Not used: with the password grant the refresh token comes from that grant's answer.",
     )
   }
+  const own = settings.isWritten(`${OAUTH2}.refresh.clientId`) || settings.isWritten(`${OAUTH2}.refresh.clientSecret`)
+  const id = settings.text(`${OAUTH2}.refresh.clientId`) ?? settings.text(`${OAUTH2}.password.clientId`) ?? ''
+  const secrets = settings.secrets(`${OAUTH2}.refresh.clientSecret`)
+  const effective = secrets.length > 0 ? secrets : settings.secrets(`${OAUTH2}.password.clientSecret`)
+  return {
+    url: readUrl('refresh.refreshUrl', settings, report) ?? grant.url,
+    clients: own ? readClients('refresh', id, effective, settings, report) : grant.clients,
+    scope: scopeOf('refresh', settings),
+    ...readTargets('refresh', settings, report),
+    refreshToken: undefined,
+    stateFile: readStateFile(settings, report),
+  }
 }
 
-function checkDirectToken(refresh: boolean, settings: Settings, report: Report): void {
+function readDirectToken(refresh: boolean, settings: Settings, report: Report): OwnTokenConfig {
+  const accessToken = settings.secret(`${OAUTH2}.directToken.accessToken`)
+  checkBearer(accessToken, `${OAUTH2}.directToken.accessToken`, report)
   if (!refresh) {
-    need(`${OAUTH2}.directToken.accessToken`, 'for directToken without refresh', settings, report)
-    return
+    needed(accessToken, 'directToken.accessToken', settings, report)
+    return { grant: 'direct', accessToken, refresh: undefined }
   }
-  need(`${OAUTH2}.refresh.refreshUrl`, 'to refresh a direct token', settings, report)
-  need(`${OAUTH2}.refresh.refreshToken`, 'to refresh a direct token', settings, report)
-  needClient('refresh', settings, report)
+  const url = readUrl('refresh.refreshUrl', settings, report)
+  if (url === undefined && !isDiscovered(settings)) needed(url, 'refresh.refreshUrl', settings, report)
+  const refreshToken = needed(
+    settings.secret(`${OAUTH2}.refresh.refreshToken`),
+    'refresh.refreshToken',
+    settings,
+    report,
+  )
+  const id = readClientId('refresh', settings, report)
+  return {
+    grant: 'direct',
+    accessToken,
+    refresh: {
+      url,
+      clients: readClients('refresh', id, settings.secrets(`${OAUTH2}.refresh.clientSecret`), settings, report),
+      scope: scopeOf('refresh', settings),
+      ...readTargets('refresh', settings, report),
+      refreshToken: refreshToken ?? new Secret(''),
+      stateFile: readStateFile(settings, report),
+    },
+  }
+}
+
+/** RFC 6750 section 2.1: anything else could not be sent in a header, or would end it early. */
+function checkBearer(token: Secret | undefined, key: string, report: Report): void {
+  if (token !== undefined && !/^[A-Za-z0-9\-._~+/]+=*$/.test(token.reveal()))
+    report.error(key, 'Holds characters that an access token may not have (RFC 6750 section 2.1), perhaps a line end.')
+}
+
+function readEndpoint(
+  section: 'clientCredential' | 'password',
+  settings: Settings,
+  report: Report,
+): TokenEndpointConfig {
+  const url = readUrl('tokenUrl', settings, report)
+  if (url === undefined && settings.isMissing(`${OAUTH2}.tokenUrl`) && !isDiscovered(settings))
+    report.error(`${OAUTH2}.tokenUrl`, `Is missing or empty; it is needed for the grant ${section}.`)
+  const id = readClientId(section, settings, report)
+  return {
+    url,
+    clients: readClients(section, id, settings.secrets(`${OAUTH2}.${section}.clientSecret`), settings, report),
+    scope: scopeOf(section, settings),
+    ...readTargets(section, settings, report),
+  }
+}
+
+function isDiscovered(settings: Settings): boolean {
+  return settings.isWritten('keyManager.discoveryUrl')
+}
+
+function readUrl(name: string, settings: Settings, report: Report): string | undefined {
+  const url = settings.text(`${OAUTH2}.${name}`)
+  const rules = { allowInsecure: settings.isOn('keyManager.allowInsecure'), allowQuery: true }
+  const problem = url === undefined ? undefined : urlProblem(url, rules)
+  if (problem !== undefined) report.error(`${OAUTH2}.${name}`, `The URL ${problem}.`)
+  return url
+}
+
+/** Required wherever the client authenticates at all. */
+function readClientId(section: Section, settings: Settings, report: Report): string {
+  const key = `${OAUTH2}.${section}.clientId`
+  const id = settings.text(key)
+  const strong = settings.text(`${OAUTH2}.clientAuthMethod`)
+  const bearer = settings.text(`${OAUTH2}.credentialBearer`) ?? ''
+  if (id === undefined && settings.isMissing(key) && (strong !== undefined || bearer !== 'NO_BEARER')) {
+    const because = strong === undefined ? `credentialBearer = "${bearer}"` : `clientAuthMethod = "${strong}"`
+    report.error(key, `Is missing or empty; it is needed with ${because}.`)
+  }
+  return id ?? ''
+}
+
+/** One method, or two where two secrets are given. */
+function readClients(
+  section: Section,
+  id: string,
+  secrets: readonly Secret[],
+  settings: Settings,
+  report: Report,
+): readonly ClientMethod[] {
+  const strong = settings.text(`${OAUTH2}.clientAuthMethod`)
+  if (strong === 'client_secret_jwt' || strong === 'private_key_jwt' || strong === 'tls_client_auth')
+    return readStrong(strong, section, id, secrets, settings, report)
+  const bearer = settings.text(`${OAUTH2}.credentialBearer`)
+  if (bearer === 'NO_BEARER') return [{ kind: 'none' }]
+  const method = bearer === 'POST_BODY_BEARER' ? 'post' : 'header'
+  // RFC 6749 section 2.3.1: a client may have an empty secret.
+  const given = secrets.length === 0 ? [new Secret('')] : secrets
+  return given.map((password) => ({ kind: 'basic', username: id, password, encoding: 'form', method }))
+}
+
+function readStrong(
+  method: StrongMethod,
+  section: Section,
+  id: string,
+  secrets: readonly Secret[],
+  settings: Settings,
+  report: Report,
+): readonly ClientMethod[] {
+  const secretKey = `${OAUTH2}.${section}.clientSecret`
+  const given = method === 'client_secret_jwt' && secrets.length > 0 ? secrets : [undefined]
+  return given.map((secret) => readStrongMethod(method, { id, secret, secretKey }, OAUTH2, settings, report))
+}
+
+function scopeOf(section: Section, settings: Settings): string {
+  return listOf(`${OAUTH2}.${section}.scopes`, settings).join(' ')
+}
+
+function listOf(key: string, settings: Settings): readonly string[] {
+  return settings.isWritten(key) ? settings.list(key) : []
+}
+
+/** RFC 8707 section 2: a resource is an absolute URI without a fragment. */
+function readTargets(
+  section: Section,
+  settings: Settings,
+  report: Report,
+): Pick<TokenEndpointConfig, 'resource' | 'audience'> {
+  const key = `${OAUTH2}.${section}.resource`
+  const resource = listOf(key, settings)
+  if (!resource.every((uri) => URL.canParse(uri) && !uri.includes('#')))
+    report.error(key, 'Must be absolute URIs without a fragment (RFC 8707 section 2).')
+  return { resource, audience: settings.text(`${OAUTH2}.${section}.audience`) }
+}
+
+/** A file that cannot be written would lose the refresh token at the next restart: said now, not then. */
+function readStateFile(settings: Settings, report: Report): string | undefined {
+  const key = `${OAUTH2}.refresh.stateFile`
+  const file = settings.text(key)
+  if (file === undefined) return undefined
+  try {
+    accessSync(dirname(file), constants.W_OK)
+  } catch {
+    report.error(key, 'The folder of `stateFile` does not exist or may not be written by this user.')
+  }
+  return file
 }

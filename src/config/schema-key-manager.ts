@@ -5,7 +5,6 @@ const BASIC = 'keyManager.security.basic'
 const OAUTH2 = 'keyManager.security.oauth2'
 
 const wso2 = { origin: 'wso2' } as const
-const later = { origin: 'wso2', status: 'later' } as const
 
 /** `[keyManager]` and everything below it. */
 export function keyManagerRows(): readonly Row[] {
@@ -33,6 +32,11 @@ export function keyManagerRows(): readonly Row[] {
       'keyManager.introspectUrl',
       'text',
       'The whole introspection URL, instead of serverUrl and tokenContext. Writing it switches introspection on.',
+    ),
+    row(
+      'keyManager.discoveryUrl',
+      'text',
+      'RFC 8414 (or OpenID Connect) metadata that names the introspection and token endpoints, such as `https://as.example.com/.well-known/oauth-authorization-server`. The issuer in it is checked; it is read again every hour. URLs that are written win. Writing it switches introspection on.',
     ),
     row(
       'keyManager.external',
@@ -100,15 +104,23 @@ export function keyManagerRows(): readonly Row[] {
     row('keyManager.breaker.openFor', 'duration', 'How long until one call is tried again.', { default: '1s' }),
     row(`${BASIC}.enabled`, 'boolean', 'Absent: true when a username is written.', wso2),
     row(`${BASIC}.username`, 'text', 'User name or client id.', wso2),
-    row(`${BASIC}.password`, 'secret', 'Password or client secret.', wso2),
+    row(
+      `${BASIC}.password`,
+      'secret',
+      'Password or client secret; none with private_key_jwt and tls_client_auth.',
+      wso2,
+    ),
     row(`${BASIC}.encoding`, 'text', '`raw`: RFC 7617. `form`: RFC 6749 section 2.3.1, for servers that decode.', {
       default: 'raw',
       choices: ['raw', 'form'],
     }),
-    row(`${BASIC}.method`, 'text', '`header`: HTTP Basic. `post`: client_id and client_secret in the body.', {
-      default: 'header',
-      choices: ['header', 'post'],
-    }),
+    row(
+      `${BASIC}.method`,
+      'text',
+      '`header`: HTTP Basic. `post`: client_id and client_secret in the body. `client_secret_jwt`, `private_key_jwt`: a signed assertion (RFC 7523). `tls_client_auth`: the certificate of keyManager.tls (RFC 8705).',
+      { default: 'header', choices: ['header', 'post', 'client_secret_jwt', 'private_key_jwt', 'tls_client_auth'] },
+    ),
+    ...assertionRows(BASIC),
     row('keyManager.security.none.enabled', 'boolean', 'true: no credentials are sent to the introspection endpoint.', {
       default: false,
     }),
@@ -126,43 +138,76 @@ export function keyManagerRows(): readonly Row[] {
   ]
 }
 
-/** Known and type-checked; `enabled = true` is not supported yet. */
+/** RFC 7523: what signs the assertion of `private_key_jwt` and `client_secret_jwt`. */
+function assertionRows(section: string): readonly Row[] {
+  return [
+    row(`${section}.assertionKeyFile`, 'text', 'PEM private key that signs the assertion of private_key_jwt.'),
+    row(`${section}.assertionKeyId`, 'text', '`kid` in the header of the assertion.'),
+    row(
+      `${section}.assertionAlg`,
+      'text',
+      'JWS algorithm of the assertion; absent: HS256 for a secret, else what the key is for (RS256, ES256, ES384, ES512, EdDSA).',
+    ),
+    row(
+      `${section}.assertionAudience`,
+      'text',
+      '`aud` of the assertion; absent: the URL that is called. Some servers want their issuer here.',
+    ),
+  ]
+}
+
+/** The own token: an access token of the sidecar, by which it authenticates to the introspection endpoint. */
 function oauth2Rows(): readonly Row[] {
-  const grant = (name: string, doc: string): readonly Row[] => [
-    row(`${OAUTH2}.${name}.enabled`, 'boolean', doc, { ...later, default: false }),
-    row(`${OAUTH2}.${name}.clientId`, 'text', 'Client id at the token endpoint.', later),
+  const endpoint = (name: string): readonly Row[] => [
+    row(`${OAUTH2}.${name}.clientId`, 'text', 'Client id at the token endpoint.', wso2),
     row(
       `${OAUTH2}.${name}.clientSecret`,
       'secrets',
-      'Client secret, or in the file a list of two during a rotation.',
-      later,
+      'Client secret, or in the file a list of two during a rotation: the second is used after `invalid_client`.',
+      wso2,
     ),
     row(
       `${OAUTH2}.${name}.scopes`,
       'scopes',
       'Scopes to ask for: a list, or text separated by commas or spaces.',
-      later,
+      wso2,
     ),
+    row(`${OAUTH2}.${name}.resource`, 'scopes', '`resource` of RFC 8707: absolute URIs, one or a list.'),
+    row(`${OAUTH2}.${name}.audience`, 'text', '`audience`, which some servers ask for.'),
+  ]
+  const grant = (name: string, doc: string): readonly Row[] => [
+    row(`${OAUTH2}.${name}.enabled`, 'boolean', doc, { ...wso2, default: false }),
+    ...endpoint(name),
   ]
   return [
-    row(`${OAUTH2}.enabled`, 'boolean', 'Authenticate by an access token of our own.', { ...later, default: false }),
-    row(`${OAUTH2}.tokenUrl`, 'text', 'Token endpoint; needed for clientCredential and password.', later),
-    row(`${OAUTH2}.credentialBearer`, 'text', 'How the client authenticates at the token endpoint.', {
-      ...later,
-      default: 'AUTH_HEADER_BEARER',
-      choices: ['AUTH_HEADER_BEARER', 'POST_BODY_BEARER', 'NO_BEARER'],
-    }),
-    ...grant('clientCredential', 'Client credentials grant.'),
+    row(`${OAUTH2}.enabled`, 'boolean', 'Authenticate by an access token of our own.', { ...wso2, default: false }),
+    row(`${OAUTH2}.tokenUrl`, 'text', 'Token endpoint; needed for clientCredential and password.', wso2),
+    row(
+      `${OAUTH2}.credentialBearer`,
+      'text',
+      'How the client authenticates at the token endpoint. `AUTH_HEADER_BEARER`: HTTP Basic, encoded as RFC 6749 section 2.3.1 says. `POST_BODY_BEARER`: client_id and client_secret in the body. `NO_BEARER`: not at all.',
+      { ...wso2, default: 'AUTH_HEADER_BEARER', choices: ['AUTH_HEADER_BEARER', 'POST_BODY_BEARER', 'NO_BEARER'] },
+    ),
+    row(
+      `${OAUTH2}.clientAuthMethod`,
+      'text',
+      'Instead of credentialBearer: `client_secret_jwt`, `private_key_jwt` (RFC 7523), `tls_client_auth` (RFC 8705).',
+      { choices: ['client_secret_jwt', 'private_key_jwt', 'tls_client_auth'] },
+    ),
+    ...assertionRows(OAUTH2),
+    ...grant('clientCredential', 'Client credentials grant (RFC 6749 section 4.4).'),
     ...grant('password', 'Resource owner password grant, which RFC 9700 forbids for new systems.'),
-    row(`${OAUTH2}.password.username`, 'text', 'Resource owner.', later),
-    row(`${OAUTH2}.password.password`, 'secret', 'Password of the resource owner.', later),
-    row(`${OAUTH2}.directToken.enabled`, 'boolean', 'A configured access token.', { ...later, default: false }),
-    row(`${OAUTH2}.directToken.accessToken`, 'secret', 'Sent as it is; may be empty with refresh.', later),
+    row(`${OAUTH2}.password.username`, 'text', 'Resource owner.', wso2),
+    row(`${OAUTH2}.password.password`, 'secret', 'Password of the resource owner.', wso2),
+    row(`${OAUTH2}.directToken.enabled`, 'boolean', 'A configured access token.', { ...wso2, default: false }),
+    row(`${OAUTH2}.directToken.accessToken`, 'secret', 'Sent as it is; may be empty with refresh.', wso2),
     ...grant('refresh', 'Renewal by refresh token, with password or directToken.'),
-    row(`${OAUTH2}.refresh.refreshUrl`, 'text', 'Refresh endpoint; with password it defaults to tokenUrl.', later),
-    row(`${OAUTH2}.refresh.refreshToken`, 'secret', 'First refresh token, with directToken.', later),
-    row(`${OAUTH2}.refresh.stateFile`, 'text', 'Where a rotated refresh token survives a restart.', {
-      status: 'later',
-    }),
+    row(`${OAUTH2}.refresh.refreshUrl`, 'text', 'Refresh endpoint; with password it defaults to tokenUrl.', wso2),
+    row(`${OAUTH2}.refresh.refreshToken`, 'secret', 'First refresh token, with directToken.', wso2),
+    row(
+      `${OAUTH2}.refresh.stateFile`,
+      'text',
+      'Where a rotated refresh token survives a restart (mode 0600). One replica a file.',
+    ),
   ]
 }

@@ -1,6 +1,7 @@
 /** How the sidecar authenticates to the key manager: exactly one scheme, never none by mistake (F40). */
-import type { ClientSecurity } from './config.ts'
-import { checkOauth2 } from './oauth2-rules.ts'
+import { readStrongMethod } from './client-method-rules.ts'
+import type { ClientMethod, ClientSecurity } from './config.ts'
+import { readOwnToken } from './oauth2-rules.ts'
 import type { Report } from './report.ts'
 import { Secret } from './secret.ts'
 import type { Settings } from './settings.ts'
@@ -18,7 +19,7 @@ export function readSecurity(settings: Settings, report: Report): ClientSecurity
   const basic = settings.flag(`${BASIC}.enabled`) ?? usernameWritten
   const oauth2 = settings.isOn(`${OAUTH2}.enabled`)
   const none = settings.isOn(`${NONE}.enabled`)
-  if (oauth2) checkOauth2(settings, report)
+  const ownToken = oauth2 ? readOwnToken(settings, report) : undefined
   const on = [basic ? BASIC : '', oauth2 ? OAUTH2 : '', none ? NONE : ''].filter((name) => name !== '')
   if (on.length > 1) {
     const because =
@@ -33,9 +34,10 @@ export function readSecurity(settings: Settings, report: Report): ClientSecurity
   if (on.length === 0) {
     report.error(
       'keyManager.security',
-      `No credentials for the key manager: no scheme is enabled. Write username and password in [${BASIC}], or, where the key manager asks for none, set ${NONE}.enabled = true.`,
+      `No credentials for the key manager: no scheme is enabled. Write username and password in [${BASIC}] or a grant in [${OAUTH2}], or, where the key manager asks for none, set ${NONE}.enabled = true.`,
     )
   }
+  if (ownToken !== undefined) return { kind: 'own_token', ownToken }
   if (!basic) return { kind: 'none' }
   return readBasic(settings, report, username, password)
 }
@@ -45,12 +47,19 @@ function readBasic(
   report: Report,
   username: string | undefined,
   password: Secret | undefined,
-): ClientSecurity {
+): ClientMethod {
   const encoding = settings.text(`${BASIC}.encoding`) === 'form' ? 'form' : 'raw'
-  const method = settings.text(`${BASIC}.method`) === 'post' ? 'post' : 'header'
+  const written = settings.text(`${BASIC}.method`)
   if (username === undefined && settings.isMissing(`${BASIC}.username`)) {
     report.error(`${BASIC}.username`, 'The basic scheme is enabled, but `username` is missing or empty.')
   }
+  if (written === 'client_secret_jwt' || written === 'private_key_jwt' || written === 'tls_client_auth') {
+    const client = { id: username ?? '', secret: password, secretKey: `${BASIC}.password` }
+    if (written !== 'client_secret_jwt' && password !== undefined)
+      report.notice(`${BASIC}.password`, `Not used with method = "${written}".`)
+    return readStrongMethod(written, client, BASIC, settings, report)
+  }
+  const method = written === 'post' ? 'post' : 'header'
   if (password === undefined && settings.isMissing(`${BASIC}.password`)) {
     report.error(`${BASIC}.password`, 'The basic scheme is enabled, but `password` is missing or empty.')
   }

@@ -32,3 +32,17 @@ export function introspectionUrl(serverUrl: string, tokenContext: string): strin
   const context = tokenContext.replace(/^\/+|\/+$/g, '')
   return [serverUrl.replace(/\/+$/, ''), ...(context === '' ? [] : [context]), 'introspect'].join('/')
 }
+
+const WELL_KNOWN = /^(.*)\/\.well-known\/(?:oauth-authorization-server|openid-configuration)(\/.*)?$/
+
+/**
+ * The issuers that may stand in the metadata at this address. RFC 8414 section 3 puts the well-known part between host
+ * and path, OpenID Connect Discovery behind the path; a terminating slash is cut before. Empty: no such address.
+ */
+export function metadataIssuers(discoveryUrl: string): readonly string[] {
+  const { origin, pathname } = new URL(discoveryUrl)
+  const match = WELL_KNOWN.exec(pathname)
+  if (match === null) return []
+  const issuer = `${origin}${match[1] ?? ''}${match[2] ?? ''}`.replace(/\/$/, '')
+  return [issuer, `${issuer}/`]
+}

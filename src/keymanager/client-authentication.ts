@@ -1,27 +1,55 @@
-/** How the sidecar authenticates to `/introspect`: a function that adds to the request, never two methods in one. */
-import type { ClientSecurity } from '../config/config.ts'
+/** How the sidecar authenticates at an endpoint: a function that adds to the request, never two methods in one. */
+import type { ClientMethod, ClientSecurity } from '../config/config.ts'
+import { createAssertion } from './client-assertion.ts'
 
 /** What a method may add to: header names in lower case, and the form. */
 export interface Authenticable {
+  readonly url: string
   readonly headers: Record<string, string>
   readonly form: URLSearchParams
 }
 
-/** Adds credentials to one request; never to its URL (RFC 6749 section 2.3.1). */
-export type ClientAuthentication = (request: Authenticable) => void
+/**
+ * Adds credentials to one request; never to its URL (RFC 6749 section 2.3.1). A Promise only where something is signed;
+ * it rejects where that fails, and nothing may be sent then.
+ */
+export type ClientAuthentication = (request: Authenticable) => void | Promise<void>
 
-/** Encodes once what does not change from call to call. */
-export function createClientAuthentication(security: ClientSecurity): ClientAuthentication {
-  if (security.kind === 'none') return () => undefined
-  const { username } = security
-  const password = security.password.reveal()
-  if (security.method === 'post') {
+/** Encodes once what does not change from call to call. `nowWallMs`: wall clock, for assertions. */
+export function createClientAuthentication(method: ClientMethod, nowWallMs: () => number): ClientAuthentication {
+  switch (method.kind) {
+    case 'none':
+      return () => undefined
+    case 'basic':
+      return basicAuthentication(method)
+    case 'private_key_jwt':
+    case 'client_secret_jwt': {
+      const sign = createAssertion(method, nowWallMs)
+      return async ({ url, form }) => {
+        const assertion = await sign(url)
+        form.set('client_id', method.clientId)
+        form.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+        form.set('client_assertion', assertion)
+      }
+    }
+    case 'tls_client_auth':
+      // RFC 8705 section 2: the certificate is the credential, client_id says whose it is.
+      return ({ form }) => form.set('client_id', method.clientId)
+    default:
+      return method satisfies never
+  }
+}
+
+function basicAuthentication(basic: Extract<ClientMethod, { kind: 'basic' }>): ClientAuthentication {
+  const { username } = basic
+  const password = basic.password.reveal()
+  if (basic.method === 'post') {
     return ({ form }) => {
       form.set('client_id', username)
       form.set('client_secret', password)
     }
   }
-  const authorization = security.encoding === 'form' ? formBasic(username, password) : rawBasic(username, password)
+  const authorization = basic.encoding === 'form' ? formBasic(username, password) : rawBasic(username, password)
   return ({ headers }) => {
     Object.assign(headers, { authorization })
   }

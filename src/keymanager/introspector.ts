@@ -6,14 +6,17 @@ import type { Clock, Interest, Introspected, IntrospectionMetrics, Introspector,
 import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
 import { createPostClient, type PostClient } from '../net/http.ts'
-import { readTlsOptions } from '../net/tls.ts'
+import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
 import { createClientAuthentication } from './client-authentication.ts'
+import type { Endpoints } from './discovery.ts'
 import { createFailureLog } from './failure-log.ts'
+import { createInactiveAlarm } from './inactive-alarm.ts'
 import { readIntrospectionAnswer } from './introspection-answer.ts'
+import type { Held, OwnToken, Taken } from './own-token.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
 
 export interface KeyManagerClient extends Introspector {
-  /** Introspects one random token past queue, breaker and metrics, and says what that means. Never rejects. */
+  /** After the first own token: introspects one random token past queue, breaker and metrics. Never rejects. */
   probe(): Promise<ProbeResult>
   status(): KeyManagerStatus
   /** Calls under way finish within `keyManager.timeout`; then the connections are closed. */
@@ -34,6 +37,12 @@ export interface IntrospectorDependencies {
   readonly log: Log
   /** In place of the one over the network. */
   readonly http?: PostClient
+  /** Default: read from the files of `keyManager.tls`. */
+  readonly tls?: TlsOptions
+  /** With `own_token`; where it is missing nothing is sent. */
+  readonly ownToken?: OwnToken | undefined
+  /** Where no `introspectUrl` is written. */
+  readonly endpoints?: (() => Endpoints | undefined | Promise<Endpoints | undefined>) | undefined
 }
 
 interface Waiting {
@@ -48,10 +57,13 @@ export function createIntrospector(
   dependencies: IntrospectorDependencies,
 ): KeyManagerClient {
   const { clock, metrics, log } = dependencies
-  const http = dependencies.http ?? createHttp(settings, clock)
-  const authenticate = createClientAuthentication(settings.security)
-  const authenticated = settings.security.kind !== 'none'
+  const { ownToken } = dependencies
+  const { security } = settings
+  const clients = createClients(settings, dependencies)
+  const authenticate = security.kind === 'own_token' ? undefined : createClientAuthentication(security, clock.wallMs)
+  const authenticated = security.kind !== 'none'
   const failures = createFailureLog(log, clock)
+  const noteInactive = createInactiveAlarm(log)
   // Insertion order is the queue; leaving it from the middle costs nothing.
   const queue = new Set<Waiting>()
   let inFlight = 0
@@ -68,9 +80,11 @@ export function createIntrospector(
   })
   metrics.breaker(breaker.state)
 
-  /** One call, whatever queue and breaker think of it. */
-  const call = async (token: string): Promise<Introspected> => {
+  /** One POST, by this own token or as a client. */
+  const post = async (token: string, held: Held | undefined): Promise<Introspected> => {
     try {
+      const http = await clients()
+      if (http === undefined) return noCall('the introspection endpoint is not known: discovery has not succeeded', 0)
       const form = new URLSearchParams({ token })
       if (settings.tokenTypeHint !== undefined) form.set('token_type_hint', settings.tokenTypeHint)
       const headers: Record<string, string> = {
@@ -78,8 +92,10 @@ export function createIntrospector(
         'accept-encoding': 'identity',
         'content-type': 'application/x-www-form-urlencoded',
       }
-      authenticate({ headers, form })
-      const result = await http.post(headers, form.toString())
+      if (held !== undefined) Object.assign(headers, { authorization: `Bearer ${held.value}` })
+      else if (authenticate === undefined) return noCall('there is no own token', 0)
+      else await authenticate({ url: http.url, headers, form })
+      const result = await http.client.post(headers, form.toString())
       if (!result.ok) return { kind: 'unavailable', cause: result.kind, retryAfterMs: 0, detail: result.detail }
       const options = { lenientExp: settings.lenientExp, authenticated, nowWallMs: clock.wallMs() }
       return readIntrospectionAnswer(result, options)
@@ -89,20 +105,49 @@ export function createIntrospector(
     }
   }
 
-  const run = async ({ token, resolve }: Waiting): Promise<void> => {
+  /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
+  const call = async (token: string, held: Held | undefined): Promise<Introspected> => {
+    const outcome = await post(token, held)
+    if (ownToken === undefined || held === undefined || !isUnauthorized(outcome)) return outcome
+    const next = await ownToken.refused(held)
+    if (next.kind === 'unavailable') return { ...outcome, retryAfterMs: next.retryAfterMs }
+    const again = await post(token, next.token)
+    // Nobody waits for what comes of it: this call had its second try.
+    if (isUnauthorized(again)) void ownToken.refused(next.token)
+    return again
+  }
+
+  const noCall = (detail: string, retryAfterMs: number): Introspected => ({
+    kind: 'unavailable',
+    cause: 'rejected',
+    retryAfterMs,
+    detail,
+  })
+
+  const run = async (waiting: Waiting): Promise<void> => {
+    const { token, resolve } = waiting
     const refused = refusal()
     if (refused !== undefined) return resolve(refused)
+    let held: Held | undefined
+    if (ownToken !== undefined) {
+      const taken = ownToken.take()
+      const has = taken instanceof Promise ? await inPlace(taken) : taken
+      if (has.kind === 'unavailable') return resolve(reject(has.detail, has.retryAfterMs))
+      if (taken instanceof Promise && !waiting.interest.wanted) return resolve({ kind: 'abandoned' })
+      held = has.token
+    }
     const admission = breaker.admit()
     if (!admission.admitted) return resolve(reject('the breaker is open', admission.retryAfterMs))
 
     inFlight += 1
     metrics.introspectionsInFlight(inFlight)
     const sentAtMs = clock.monotonicMs()
-    const outcome = await call(token)
+    const outcome = await call(token, held)
     inFlight -= 1
     metrics.introspectionsInFlight(inFlight)
     const verdict = judge(outcome)
     failures.note(outcome)
+    noteInactive(outcome)
     if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') {
       throttledUntilMs = Math.max(throttledUntilMs, clock.monotonicMs() + outcome.retryAfterMs)
     }
@@ -110,6 +155,15 @@ export function createIntrospector(
     metrics.introspection(label(outcome), (clock.monotonicMs() - sentAtMs) / 1_000)
     resolve(outcome)
     startWaiting()
+  }
+
+  /** Waiting for the own token takes a place like any call: what is sent at once afterwards stays bounded. */
+  const inPlace = async (taken: Promise<Taken>): Promise<Taken> => {
+    inFlight += 1
+    const has = await taken
+    inFlight -= 1
+    if (has.kind === 'unavailable') queueMicrotask(startWaiting)
+    return has
   }
 
   const reject = (detail: string, retryAfterMs: number): Introspected => {
@@ -135,6 +189,13 @@ export function createIntrospector(
     }
   }
 
+  const callByProbe = async (token: string): Promise<Introspected> => {
+    await ownToken?.obtained
+    const taken = await ownToken?.take()
+    if (taken?.kind === 'unavailable') return noCall(taken.detail, taken.retryAfterMs)
+    return call(token, taken?.token)
+  }
+
   return {
     introspect(token, interest) {
       return new Promise((resolve) => {
@@ -157,23 +218,55 @@ export function createIntrospector(
         }
       })
     },
-    probe: () => probeKeyManager(call, settings.security, clock),
+    probe: () => probeKeyManager(callByProbe, security, clock),
     status: () => ({ breaker: breaker.state, inFlight, waiting: queue.size, lastError: failures.last() }),
-    close: () => http.close(),
+    close: () => clients.close(),
   }
 }
 
-function createHttp(settings: KeyManagerConfig, clock: Clock): PostClient {
+interface ClientOf {
+  readonly url: string
+  readonly client: PostClient
+}
+
+/** The client for the introspection endpoint: another one where discovery has moved it. Undefined: it is not known. */
+function createClients(
+  settings: KeyManagerConfig,
+  dependencies: IntrospectorDependencies,
+): (() => ClientOf | undefined | Promise<ClientOf | undefined>) & { close(): Promise<void> } {
+  const { endpoints } = dependencies
+  let current: ClientOf | undefined
+  const at = (url: string | undefined): ClientOf | undefined => {
+    if (url === undefined || url === current?.url) return current
+    void current?.client.close()
+    current = { url, client: dependencies.http ?? createHttp(url, settings, dependencies) }
+    return current
+  }
+  const written = settings.introspectUrl
+  if (written !== undefined) at(written)
+  const find = (): ClientOf | undefined | Promise<ClientOf | undefined> => {
+    if (written !== undefined || endpoints === undefined) return current
+    const known = endpoints()
+    return known instanceof Promise ? known.then((found) => at(found?.introspection)) : at(known?.introspection)
+  }
+  return Object.assign(find, { close: async () => current?.client.close() })
+}
+
+function createHttp(url: string, settings: KeyManagerConfig, { clock, tls }: IntrospectorDependencies): PostClient {
   return createPostClient({
-    url: settings.introspectUrl,
+    url,
     connections: settings.maxInFlight,
     timeoutMs: settings.timeoutMs,
     connectTimeoutMs: settings.connectTimeoutMs,
     maxAnswerSize: settings.maxAnswerSize,
-    tls: readTlsOptions(settings.tls),
+    tls: tls ?? readTlsOptions(settings.tls),
     proxy: settings.proxy,
     clock,
   })
+}
+
+function isUnauthorized(outcome: Introspected): outcome is Extract<Introspected, { kind: 'unavailable' }> {
+  return outcome.kind === 'unavailable' && outcome.cause === 'unauthorized'
 }
 
 /** Product section 4: what an outcome says about the key manager. */

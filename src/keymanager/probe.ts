@@ -45,6 +45,10 @@ function adviceFor(outcome: Extract<Introspected, { kind: 'unavailable' }>, secu
   if (outcome.cause !== 'unauthorized' && !isSpeltDifferentlyInForm(security)) return outcome.detail
   const refused = outcome.cause === 'unauthorized' || outcome.cause === 'client_error'
   if (!refused) return outcome.detail
+  if (security.kind === 'own_token')
+    return `${outcome.detail}: the own token is not accepted for introspection. Check its scopes and the rights of its client`
+  if (security.kind !== 'none' && security.kind !== 'basic')
+    return `${outcome.detail}: check client id, key and algorithm in [keymanager.security.basic], and assertionAudience`
   if (security.kind === 'none') return `${outcome.detail}: configure [keymanager.security.basic]`
   const check = `${outcome.detail}: check username and password of [keymanager.security.basic]`
   return isSpeltDifferentlyInForm(security)

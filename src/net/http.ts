@@ -198,6 +198,8 @@ export interface FetchOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly tls?: TlsOptions
+  /** URL of an HTTP proxy; undefined: none. */
+  readonly proxy?: string | undefined
   readonly clock?: Clock
 }
 
@@ -220,7 +222,7 @@ export function fetchText(url: string, options: FetchOptions): Promise<TextResul
         method: options.method ?? 'GET',
         headers: { 'accept-encoding': 'identity', ...options.headers },
         ...(options.body === undefined ? {} : { body: options.body }),
-        agent: { http: new HttpAgent(), https: new HttpsAgent({ ...(options.tls ?? defaultTls) }) },
+        agent: createAgents(options.tls ?? defaultTls, options.proxy),
         followRedirect: false,
         throwHttpErrors: false,
         decompress: false,
@@ -251,4 +253,10 @@ export function fetchText(url: string, options: FetchOptions): Promise<TextResul
       resolve({ ok: false, ...translateFailure(error) })
     }
   })
+}
+
+/** got has no proxy option; the agents of Node have one, in the shape of environment variables. */
+function createAgents(tls: TlsOptions, proxy: string | undefined): { http: HttpAgent; https: HttpsAgent } {
+  const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }
+  return { http: new HttpAgent(proxied), https: new HttpsAgent({ ...tls, ...proxied }) }
 }

@@ -1,7 +1,7 @@
 /** What an operator reads in the log after a start or reload: what was noticed, what is in force, how the key manager does. */
 import type { Log } from '../authz/ports.ts'
 import type { Config, Problem } from '../config/config.ts'
-import type { KeyManagerClient } from '../keymanager/introspector.ts'
+import type { KeyManager } from '../keymanager/key-manager.ts'
 
 /** Envoy's default ext_authz timeout is 200 ms: an introspection of half of that deserves a warning. */
 const SLOW_PROBE_MS = 100
@@ -14,8 +14,9 @@ export function announceConfiguration(config: Config, problems: readonly Problem
   }
   const { caching, keyManager } = config
   log.info('config_effective', {
-    introspectUrl: keyManager.introspectUrl,
+    introspectUrl: keyManager.introspectUrl ?? `as ${keyManager.discoveryUrl} says`,
     authentication: keyManager.security.kind,
+    grant: keyManager.security.kind === 'own_token' ? keyManager.security.ownToken.grant : undefined,
     tokenCacheExpiryMs: caching.enabled ? caching.tokenCacheExpiryMs : 0,
     inactiveExpiryMs: caching.enabled ? caching.inactiveExpiryMs : 0,
     timeoutMs: keyManager.timeoutMs,
@@ -23,7 +24,7 @@ export function announceConfiguration(config: Config, problems: readonly Problem
 }
 
 /** One introspection of a random token, in the background: start never waits for the key manager. */
-export function announceKeyManager(config: Config, client: KeyManagerClient, log: Log): void {
+export function announceKeyManager(config: Config, client: KeyManager, log: Log): void {
   if (!config.keyManager.startupProbe) return
   void client.probe().then(({ ok, ms, outcome, advice }) => {
     const fields = { outcome, ms: Math.round(ms), advice }

@@ -9,6 +9,7 @@ import type {
   CacheResult,
   DenyReason,
   IntrospectionMetrics,
+  OwnTokenMetrics,
   Reason,
   UnavailableKind,
 } from '../authz/ports.ts'
@@ -16,7 +17,7 @@ import { VERSION } from './version.ts'
 
 export type ReloadOutcome = 'success' | 'failure' | 'restart_required'
 
-export interface Metrics extends IntrospectionMetrics, CacheMetrics {
+export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMetrics {
   /** Once per Check. `error`: an `error_response` was sent. */
   check(decision: 'allow' | 'deny' | 'error', reason: Reason, cache: CacheResult, seconds: number): void
   /** A rule with `enforce = false` would have denied. */
@@ -61,6 +62,20 @@ const DENY_REASONS = {
   overloaded: 0,
   internal_error: 0,
 } satisfies Record<DenyReason, 0>
+const RENEWAL_GRANTS = { client_credentials: 0, password: 0, refresh_token: 0, direct: 0 } satisfies Record<
+  Parameters<OwnTokenMetrics['ownTokenRenewal']>[0],
+  0
+>
+const RENEWAL_OUTCOMES = {
+  success: 0,
+  rejected: 0,
+  malformed: 0,
+  throttled: 0,
+  server_error: 0,
+  timeout: 0,
+  network: 0,
+  tls: 0,
+} satisfies Record<Parameters<OwnTokenMetrics['ownTokenRenewal']>[1], 0>
 const CACHE_RESULTS = { hit: 0, miss: 0, shared_hit: 0, stale: 0, none: 0 } satisfies Record<CacheResult, 0>
 const OUTCOMES = {
   active: 0,
@@ -199,6 +214,20 @@ export function createMetrics(): Metrics {
     },
   })
 
+  const renewals = new Counter({
+    name: 'microgw_own_token_renewals_total',
+    help: 'Requests for the own token, by grant and outcome (direct, rejected: the configured token was refused).',
+    labelNames: ['grant', 'outcome'],
+    registers,
+  })
+  for (const grant of Object.keys(RENEWAL_GRANTS))
+    for (const outcome of Object.keys(RENEWAL_OUTCOMES)) renewals.inc({ grant, outcome }, 0)
+  const ownTokenExpiry = new Gauge({
+    name: 'microgw_own_token_expiry_timestamp_seconds',
+    help: 'When the own token expires, seconds since the epoch; 0: none is held, or it does not expire.',
+    registers,
+  })
+
   const breaker = new Gauge({
     name: 'microgw_breaker_state',
     help: '1 for the state the circuit breaker to the key manager is in.',
@@ -238,6 +267,8 @@ export function createMetrics(): Metrics {
     },
     introspectionsInFlight: (count) => introspectionsInFlight.set(count),
     breaker: setBreaker,
+    ownTokenRenewal: (grant, outcome) => renewals.inc({ grant, outcome }),
+    ownTokenExpiresAt: (wallMs) => ownTokenExpiry.set((wallMs ?? 0) / 1000),
     cacheOperation: (store, operation, result) => operationsBy(store)(operation)(result).inc(),
     waiterJoined: () => waiters.inc(),
     cacheEntries(count) {

@@ -64,7 +64,7 @@ describe('loading a configuration', () => {
   })
 
   it('never doubles slashes in the introspection URL', () => {
-    const url = (serverUrl: string, context: string): string =>
+    const url = (serverUrl: string, context: string): string | undefined =>
       loadWell(
         `[keyManager]\nexternal = true\nserverUrl = "${serverUrl}"\ntokenContext = "${context}"\n[keyManager.security.none]\nenabled = true\n`,
       ).keyManager.introspectUrl

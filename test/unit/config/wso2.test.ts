@@ -87,17 +87,57 @@ describe('the page "Configuring an External Key Manager"', () => {
     expect(messagesOf(loaded, 'notice').join()).to.include('environment alone')
   })
 
-  const grants: Record<string, string> = {
-    clientCredential: 'clientId = "gw"\nclientSecret = "s"\nscopes = ""\n',
-    password: 'clientId = "gw"\nclientSecret = "s"\nscopes = "a, b"\nusername = "u"\npassword = "p"\n',
-    directToken: 'accessToken = "t"\n',
+  const OAUTH2 = `[keymanager.security.oauth2]
+enabled = true
+credentialBearer = "AUTH_HEADER_BEARER"
+tokenUrl = "https://localhost:9443/oauth2/token"
+`
+  const REFRESH = `[keymanager.security.oauth2.refresh]
+enabled = true
+refreshUrl = "https://localhost:9443/oauth2/token"
+scopes = ""
+refreshToken = "r"
+clientId = "gw"
+clientSecret = "s"
+`
+  const grants: Record<string, readonly [section: string, keys: string, grant: string, refresh: boolean]> = {
+    'client credentials': [
+      'clientCredential',
+      'clientId = "gw"\nclientSecret = "s"\nscopes = ""\n',
+      'client_credentials',
+      false,
+    ],
+    password: [
+      'password',
+      'clientId = "gw"\nclientSecret = "s"\nscopes = "a, b"\nusername = "u"\npassword = "p"\n',
+      'password',
+      false,
+    ],
+    'password and refresh': [
+      'password',
+      'clientId = "gw"\nclientSecret = "s"\nscopes = "a b"\nusername = "u"\npassword = "p"\n',
+      'password',
+      true,
+    ],
+    'direct token': ['directToken', 'accessToken = "t"\n', 'direct', false],
+    'direct token and refresh': ['directToken', 'accessToken = ""\n', 'direct', true],
   }
-  for (const [grant, keys] of Object.entries(grants)) {
-    it(`knows oauth2 with ${grant}, and says it is not supported yet`, () => {
-      const oauth2 = `[keymanager.security.oauth2]\nenabled = true\ncredentialBearer = "AUTH_HEADER_BEARER"\ntokenUrl = "https://localhost:9443/oauth2/token"\n`
-      const loaded = load(`${KEY_MANAGER}${oauth2}[keymanager.security.oauth2.${grant}]\nenabled = true\n${keys}`)
-      expect(errorsOf(loaded)).to.have.length(1)
-      expect(errorsOf(loaded)[0]).to.include('not supported yet')
+  for (const [name, [section, keys, grant, refresh]] of Object.entries(grants)) {
+    const table = `[keymanager.security.oauth2.${section}]\nenabled = true\n${keys}${refresh ? REFRESH : ''}`
+    it(`loads oauth2 with ${name}, and the same from the environment`, () => {
+      const written = loadWell(KEY_MANAGER + OAUTH2 + table)
+      const { security } = written.keyManager
+      expect(security.kind === 'own_token' && security.ownToken.grant).to.equal(grant)
+      const env: Record<string, string> = {}
+      let prefix = ''
+      for (const line of (KEY_MANAGER + OAUTH2 + table).split('\n')) {
+        if (line.startsWith('[')) prefix = line.slice(1, -1).replaceAll('.', '_')
+        const [key, value = ''] = line.split(' = ')
+        if (key !== undefined && line.includes(' = ')) env[`${prefix}_${key}`] = value.replaceAll('"', '')
+      }
+      const loaded = loadConfig({ file: undefined, env })
+      expect(errorsOf(loaded)).to.deep.equal([])
+      expect(loaded.ok && JSON.stringify(loaded.config)).to.equal(JSON.stringify(written))
     })
   }
 

@@ -25,8 +25,12 @@ describe('client authentication', () => {
   })
 
   const spelt = (security: Parameters<typeof createClientAuthentication>[0]) => {
-    const request = { headers: {} as Record<string, string>, form: new URLSearchParams({ token: 't' }) }
-    createClientAuthentication(security)(request)
+    const request = {
+      url: 'https://km.example.com/introspect',
+      headers: {} as Record<string, string>,
+      form: new URLSearchParams({ token: 't' }),
+    }
+    createClientAuthentication(security, Date.now)(request)
     return { headers: request.headers, form: request.form.toString() }
   }
   it('C46 post puts both into the body and nothing into a header', () => {

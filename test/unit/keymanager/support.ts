@@ -26,6 +26,8 @@ export function keyManagerSettings(url: string, changes: Partial<KeyManagerConfi
   return {
     name: 'default',
     introspectUrl: url,
+    discoveryUrl: undefined,
+    allowInsecure: false,
     timeoutMs: 2_000,
     connectTimeoutMs: 1_000,
     maxInFlight: 16,

@@ -1,0 +1,112 @@
+/** RFC 8414 metadata: where the endpoints are, as the authorization server itself says; read again every hour. */
+import type { Clock, Log } from '../authz/ports.ts'
+import { metadataIssuers, urlProblem } from '../config/url.ts'
+import { fetchText } from '../net/http.ts'
+import type { TlsOptions } from '../net/tls.ts'
+
+export interface Endpoints {
+  readonly introspection: string | undefined
+  readonly token: string | undefined
+}
+
+export interface Discovery {
+  /** What is known; a Promise only while the first answer is out. Never rejects; undefined: nothing is known. */
+  endpoints(): Endpoints | undefined | Promise<Endpoints | undefined>
+  lastError(): string | undefined
+  close(): void
+}
+
+export interface DiscoveryOptions {
+  readonly url: string
+  readonly allowInsecure: boolean
+  /** True: `mtls_endpoint_aliases` come first (RFC 8705 section 5). */
+  readonly mutualTls: boolean
+  readonly tls: TlsOptions
+  readonly proxy: string | undefined
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const READ_EVERY_MS = 3_600_000
+const REQUEST_MS = 5_000
+const LARGEST_BYTES = 262_144
+const LONGEST_BACKOFF_MS = 30_000
+
+/** Starts reading at once. What was read last stays in force while reading fails. */
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  const { clock, log } = options
+  let known: Endpoints | undefined
+  let flight: Promise<Endpoints | undefined> | undefined
+  let failures = 0
+  let lastError: string | undefined
+  let closed = false
+  let stopTimer: () => void = () => undefined
+
+  const read = async (): Promise<Endpoints | undefined> => {
+    const { url, tls, proxy } = options
+    const answer = await fetchText(url, { timeoutMs: REQUEST_MS, maxBytes: LARGEST_BYTES, tls, proxy, clock })
+    const result = answer.ok ? readMetadata(answer.status, answer.text, options) : answer.detail
+    flight = undefined
+    if (typeof result === 'string') {
+      failures += 1
+      lastError = result
+      log.warn('discovery_failed', { detail: result, stillInForce: known !== undefined })
+    } else {
+      if (known?.introspection !== result.introspection || known?.token !== result.token)
+        log.info('endpoints_discovered', { introspection: result.introspection, token: result.token })
+      failures = 0
+      lastError = undefined
+      known = result
+    }
+    const backoffMs = Math.min(1_000 * 2 ** Math.min(failures - 1, 10), LONGEST_BACKOFF_MS)
+    if (!closed) stopTimer = clock.after(failures === 0 ? READ_EVERY_MS : backoffMs, start)
+    return known
+  }
+  const start = (): void => {
+    flight = read()
+  }
+  start()
+
+  return {
+    endpoints: () => known ?? flight,
+    lastError: () => lastError,
+    close() {
+      closed = true
+      stopTimer()
+    },
+  }
+}
+
+/** The endpoints, or what is wrong with the metadata. */
+export function readMetadata(
+  status: number,
+  text: string,
+  { url, allowInsecure, mutualTls }: Pick<DiscoveryOptions, 'url' | 'allowInsecure' | 'mutualTls'>,
+): Endpoints | string {
+  if (status !== 200) return `the metadata address answered ${status}`
+  let metadata: unknown
+  try {
+    metadata = JSON.parse(text)
+  } catch {
+    return 'the metadata is no JSON'
+  }
+  // RFC 8414 section 3.3: another issuer's metadata must not be used.
+  const issuer = member(metadata, 'issuer')
+  if (typeof issuer !== 'string' || !metadataIssuers(url).includes(issuer))
+    return 'the issuer in the metadata is not the one its address stands for (RFC 8414 section 3.3)'
+  const aliases = mutualTls ? member(metadata, 'mtls_endpoint_aliases') : undefined
+  const endpoint = (name: string): string | undefined => {
+    const found = member(aliases, name) ?? member(metadata, name)
+    const usable = typeof found === 'string' && urlProblem(found, { allowInsecure, allowQuery: true }) === undefined
+    return usable ? found : undefined
+  }
+  const introspection = endpoint('introspection_endpoint')
+  if (introspection === undefined) return 'the metadata names no introspection_endpoint that may be used'
+  return { introspection, token: endpoint('token_endpoint') }
+}
+
+function member(value: unknown, name: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+  const members: Record<string, unknown> = Object.assign(Object.create(null), value)
+  return members[name]
+}

@@ -1,0 +1,160 @@
+/** Everything that talks to one key manager, put together: discovery, own token, introspection. */
+import { hash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock, IntrospectionMetrics, Log, OwnTokenMetrics } from '../authz/ports.ts'
+import type { ClientMethod, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
+import { readTlsOptions } from '../net/tls.ts'
+import { createDiscovery } from './discovery.ts'
+import { createGrants } from './grants.ts'
+import { createIntrospector, type KeyManagerClient, type KeyManagerStatus } from './introspector.ts'
+import { createOwnToken, type OwnToken, type OwnTokenStatus } from './own-token.ts'
+import { createRefreshState } from './refresh-state.ts'
+
+export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
+  status(): KeyManagerStatus & { readonly ownToken: OwnTokenStatus | undefined; readonly discovery: string | undefined }
+  /** For the next configuration: the own token outlives a reload that keeps its grant. */
+  readonly ownToken: OwnTokenOfGrant | undefined
+  /** Connections close behind the calls under way. `keepOwnToken`: the next one took it over. */
+  close(keepOwnToken?: boolean): Promise<void>
+}
+
+interface OwnTokenOfGrant {
+  readonly grant: object
+  readonly token: OwnToken
+}
+
+export interface KeyManagerDependencies {
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: IntrospectionMetrics & OwnTokenMetrics
+  /** From 0 to 1; default Math.random. */
+  readonly random?: () => number
+}
+
+/** Throws where a file of `keyManager.tls` cannot be read, naming its key. `before`: whom it replaces, on a reload. */
+export function createKeyManager(
+  config: KeyManagerConfig,
+  dependencies: KeyManagerDependencies,
+  before?: KeyManager,
+): KeyManager {
+  const { clock, log } = dependencies
+  const { security, proxy } = config
+  const tls = readTlsOptions(config.tls)
+  const discovery =
+    config.discoveryUrl === undefined
+      ? undefined
+      : createDiscovery({
+          url: config.discoveryUrl,
+          allowInsecure: config.allowInsecure,
+          mutualTls: usesMutualTls(config),
+          tls,
+          proxy,
+          clock,
+          log,
+        })
+  const discovered = async (): Promise<string | undefined> => (await discovery?.endpoints())?.token
+  const ownToken =
+    security.kind === 'own_token'
+      ? holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
+      : undefined
+  const introspector = createIntrospector(config, {
+    ...dependencies,
+    tls,
+    ownToken: ownToken?.token,
+    endpoints: discovery === undefined ? undefined : () => discovery.endpoints(),
+  })
+  return {
+    introspect: introspector.introspect,
+    probe: introspector.probe,
+    ownToken,
+    status: () => ({
+      ...introspector.status(),
+      ownToken: ownToken?.token.status(),
+      discovery: discovery?.lastError(),
+    }),
+    async close(keepOwnToken = false) {
+      discovery?.close()
+      if (!keepOwnToken) ownToken?.token.close()
+      await introspector.close()
+    },
+  }
+}
+
+function usesMutualTls({ security }: KeyManagerConfig): boolean {
+  if (security.kind !== 'own_token') return security.kind === 'tls_client_auth'
+  const own = security.ownToken
+  const endpoint = own.grant === 'direct' ? own.refresh : own.endpoint
+  return endpoint?.clients.some((client) => client.kind === 'tls_client_auth') ?? false
+}
+
+/** Part of the store key: who asks (product section 3). Never the current own token. */
+export function clientIdentity({ security }: Pick<KeyManagerConfig, 'security'>): string {
+  if (security.kind !== 'own_token') return clientIdOf(security)
+  const own = security.ownToken
+  const endpoint = own.grant === 'direct' ? own.refresh : own.endpoint
+  const [client] = endpoint?.clients ?? []
+  const id = client === undefined ? '' : clientIdOf(client)
+  if (id !== '' || own.grant !== 'direct') return id
+  return hash('sha256', (own.accessToken ?? own.refresh?.refreshToken)?.reveal() ?? '', 'hex')
+}
+
+function clientIdOf(method: ClientMethod): string {
+  switch (method.kind) {
+    case 'none':
+      return ''
+    case 'basic':
+      return method.username
+    case 'private_key_jwt':
+    case 'client_secret_jwt':
+    case 'tls_client_auth':
+      return method.clientId
+    default:
+      return method satisfies never
+  }
+}
+
+function holdOwnToken(
+  config: OwnTokenConfig,
+  transport: Parameters<typeof createGrants>[1],
+  { clock, log, metrics, random = Math.random }: KeyManagerDependencies,
+  before: KeyManager | undefined,
+): OwnTokenOfGrant {
+  const grants = createGrants(config, transport)
+  const grant = grantIdentity(config)
+  if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
+    before.ownToken.token.use(grants)
+    return before.ownToken
+  }
+  const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
+  const refreshToken = refresh?.refreshToken?.reveal()
+  const origin = JSON.stringify([config.grant, refresh?.url, refreshToken ?? ''])
+  const token = createOwnToken({
+    clock,
+    log,
+    metrics,
+    grants,
+    directToken: config.grant === 'direct' ? config.accessToken?.reveal() : undefined,
+    refreshToken,
+    scope: config.grant === 'direct' ? '' : config.endpoint.scope,
+    state: refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin),
+    random,
+  })
+  return { grant, token }
+}
+
+/** What an own token was obtained for: where this is the same, it and its rotated refresh token stay good. */
+function grantIdentity(config: OwnTokenConfig): object {
+  const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
+  const endpoint = config.grant === 'direct' ? undefined : config.endpoint
+  return {
+    grant: config.grant,
+    urls: [endpoint?.url, refresh?.url],
+    asked: [endpoint, refresh].map((one) => [one?.scope, one?.resource, one?.audience, one?.clients.map(clientIdOf)]),
+    username: config.grant === 'password' ? config.username : undefined,
+    stateFile: refresh?.stateFile,
+    // Digests: secrets compare equal whatever they hold.
+    configured: [config.grant === 'direct' ? config.accessToken : undefined, refresh?.refreshToken].map((secret) =>
+      secret === undefined ? undefined : hash('sha256', secret.reveal(), 'hex'),
+    ),
+  }
+}
