@@ -33,10 +33,17 @@ interface Option {
 }
 
 export async function startPair(
-  options: { toml?: string; flags?: Record<string, string>; clock?: Clock; keyManager?: KeyManagerOptions } = {},
+  /** `config`: the whole text, in place of the basic one with `toml` behind it. */
+  options: {
+    toml?: string
+    config?: string
+    flags?: Record<string, string>
+    clock?: Clock
+    keyManager?: KeyManagerOptions
+  } = {},
 ): Promise<Pair> {
   const keyManager = await startKeyManager(options.keyManager)
-  const running = await startTestApp(basicConfig(keyManager.url, options.toml), {
+  const running = await startTestApp(options.config ?? basicConfig(keyManager.url, options.toml), {
     flags: { 'keyManager.startupProbe': 'false', ...options.flags },
     ...(options.clock === undefined ? {} : { clock: options.clock }),
   })

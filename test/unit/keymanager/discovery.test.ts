@@ -1,0 +1,90 @@
+import { expect } from 'chai'
+import { afterEach, describe, it } from 'mocha'
+import { metadataIssuers } from '../../../src/config/url.ts'
+import { readMetadata } from '../../../src/keymanager/discovery.ts'
+import { basicConfig } from '../../support/app.ts'
+import { createFakeClock } from '../../support/clock.ts'
+import { type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
+import { type Pair, startPair } from '../../support/pair.ts'
+
+const URL_ = 'https://as.example.com/.well-known/oauth-authorization-server/tenant'
+const options = { url: URL_, allowInsecure: false, mutualTls: false }
+const metadata = {
+  issuer: 'https://as.example.com/tenant',
+  introspection_endpoint: 'https://as.example.com/introspect',
+  token_endpoint: 'https://as.example.com/token',
+  mtls_endpoint_aliases: { token_endpoint: 'https://mtls.example.com/token' },
+}
+const read = (changes: object, more: object = {}) =>
+  readMetadata(200, JSON.stringify({ ...metadata, ...changes }), { ...options, ...more })
+
+describe('RFC 8414 metadata', () => {
+  it('knows the issuer of each address', () => {
+    const https = 'https://as.example.com'
+    expect(metadataIssuers(`${https}/.well-known/oauth-authorization-server`)[0]).to.equal(https)
+    expect(metadataIssuers(`${https}/realms/x/.well-known/openid-configuration`)[0]).to.equal(`${https}/realms/x`)
+    expect(metadataIssuers(URL_)[0]).to.equal(`${https}/tenant`)
+    expect(metadataIssuers(`${https}/realms/x`)).to.deep.equal([])
+  })
+  it('names both endpoints, and the mutual TLS ones where they are asked for', () => {
+    expect(read({})).to.deep.equal({ introspection: metadata.introspection_endpoint, token: metadata.token_endpoint })
+    expect(read({}, { mutualTls: true })).to.deep.equal({
+      introspection: metadata.introspection_endpoint,
+      token: 'https://mtls.example.com/token',
+    })
+  })
+  it('is refused with another issuer, without an endpoint, with one that may not be used, and as garbage', () => {
+    expect(read({ issuer: 'https://as.example.com/other' })).to.be.a('string')
+    expect(read({ issuer: undefined })).to.be.a('string')
+    expect(read({ introspection_endpoint: undefined })).to.be.a('string')
+    expect(read({ introspection_endpoint: 'http://as.example.com/introspect' })).to.be.a('string')
+    expect(read({ introspection_endpoint: 'file:///etc/passwd' })).to.be.a('string')
+    expect(readMetadata(200, '<html>', options)).to.be.a('string')
+    expect(readMetadata(404, '{}', options)).to.be.a('string')
+    expect(readMetadata(200, 'null', options)).to.be.a('string')
+  })
+})
+
+describe('keyManager.discoveryUrl', () => {
+  let pair: Pair
+  let authority: ScriptedKeyManager
+  afterEach(async () => {
+    await pair.close()
+    await authority.close()
+  })
+
+  it('finds the endpoint, follows it within the hour, and keeps it while the metadata cannot be read', async () => {
+    authority = await startKeyManager()
+    const clock = createFakeClock({ wallMs: Date.now() })
+    const issuer = `http://127.0.0.1:${authority.port}`
+    let endpoint = '/one'
+    let broken = false
+    const paths: string[] = []
+    authority.answer((request) => {
+      if (!request.path.startsWith('/.well-known/')) {
+        paths.push(request.path)
+        return { body: { active: true } }
+      }
+      return broken
+        ? { status: 500, body: '' }
+        : { body: { issuer, introspection_endpoint: `${issuer}${endpoint}`, token_endpoint: `${issuer}/token` } }
+    })
+    const config = basicConfig('').replace(
+      'introspectUrl = ""',
+      `discoveryUrl = "${issuer}/.well-known/oauth-authorization-server"`,
+    )
+    pair = await startPair({ config, clock })
+    expect((await pair.ask('Bearer one')).reason).to.equal('allowed')
+    endpoint = '/two'
+    const before = authority.requests.length
+    clock.advance(3_600_000)
+    while (authority.requests.length === before) await new Promise(setImmediate)
+    while (!pair.running.logs.join('').includes('/two')) await new Promise(setImmediate)
+    expect((await pair.ask('Bearer two')).reason).to.equal('allowed')
+    broken = true
+    clock.advance(3_600_000)
+    while (!pair.running.logs.join('').includes('discovery_failed')) await new Promise(setImmediate)
+    expect((await pair.ask('Bearer three')).reason).to.equal('allowed')
+    expect(paths).to.deep.equal(['/one', '/two', '/two'])
+  })
+})
