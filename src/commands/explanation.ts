@@ -1,10 +1,35 @@
 /** One introspection and its decision in words. Pure; tokens and secrets are masked. */
 import type { Decision, Introspected } from '../authz/ports.ts'
-import type { ClientSecurity, KeyManagerConfig } from '../config/config.ts'
+import type { ClientSecurity, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
+import type { OwnTokenStatus, Taken } from '../keymanager/own-token.ts'
 
 export interface Received {
   readonly outcome: Introspected
   readonly tookMs: number
+}
+
+/** How the own token came about: client, grant, endpoint, what was answered. */
+export function describeOwnToken(
+  config: OwnTokenConfig,
+  taken: Taken,
+  status: OwnTokenStatus | undefined,
+  nowMs: number,
+): string {
+  const endpoint = config.grant === 'direct' ? config.refresh : config.endpoint
+  const [client] = endpoint?.clients ?? []
+  const lines = [
+    '0. Own token',
+    `grant: ${config.grant}${endpoint === undefined ? '' : ` at ${endpoint.url ?? 'the discovered token_endpoint'}`}`,
+  ]
+  if (client !== undefined) lines.push(`client authentication: ${describeSecurity(client)}`)
+  if (endpoint !== undefined && endpoint.scope !== '') lines.push(`scope: ${endpoint.scope}`)
+  if (taken.kind === 'unavailable') lines.push(`answer: ${status?.lastError ?? taken.detail}`)
+  else {
+    const leftSec = Math.round((taken.token.expiresAtMs - nowMs) / 1_000)
+    const life = Number.isFinite(leftSec) ? `good for ${leftSec} s` : 'its life is not known here'
+    lines.push(`${config.grant === 'direct' ? 'configured' : 'granted'}: an access token [masked], ${life}`)
+  }
+  return `${lines.join('\n   ')}\n`
 }
 
 /** The request as `keymanager/introspector.ts` writes it, secrets left out. */

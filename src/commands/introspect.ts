@@ -1,11 +1,20 @@
 /** `introspect`: explains step by step what becomes of one token. */
-import type { CheckView, Clock, Decision, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
+import type {
+  CheckView,
+  Clock,
+  Decision,
+  IntrospectionMetrics,
+  Introspector,
+  Log,
+  OwnTokenMetrics,
+} from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
-import type { Config } from '../config/config.ts'
+import type { Config, KeyManagerConfig } from '../config/config.ts'
 import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
-import { createIntrospector } from '../keymanager/introspector.ts'
+import { createKeyManager, type KeyManager } from '../keymanager/key-manager.ts'
+import { adviseOn } from './advice.ts'
 import { formatProblem } from './check-config.ts'
-import { describeDecision, describeReceived, describeSent, type Received } from './explanation.ts'
+import { describeDecision, describeOwnToken, describeReceived, describeSent, type Received } from './explanation.ts'
 import { readFlags, usage } from './flags.ts'
 import type { Io } from './io.ts'
 import { readPairs } from './pairs.ts'
@@ -21,6 +30,7 @@ The token comes from standard input or @FILE, never from an argument: others can
   --path PATH         default /
   --host HOST         default localhost
   --context KEY=VALUE the route's context_extensions, repeatable
+  --use-refresh-token where only a refresh token is configured: use it, although that takes it from a running sidecar
 
 Exit status: 0 the request would pass, 1 it would not, or the configuration is not usable, 2 wrong usage.
 `
@@ -35,7 +45,13 @@ export type DecideOnce = (
 ) => Promise<Decision>
 
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} }
-const UNCOUNTED: IntrospectionMetrics = { introspection() {}, introspectionsInFlight() {}, breaker() {} }
+const UNCOUNTED: IntrospectionMetrics & OwnTokenMetrics = {
+  introspection() {},
+  introspectionsInFlight() {},
+  breaker() {},
+  ownTokenRenewal() {},
+  ownTokenExpiresAt() {},
+}
 
 /** `decide` in place of the application's own. */
 export async function runIntrospect(
@@ -50,6 +66,7 @@ export async function runIntrospect(
     path: { type: 'string', default: '/' },
     host: { type: 'string', default: 'localhost' },
     context: { type: 'string', multiple: true },
+    'use-refresh-token': { type: 'boolean', default: false },
   } as const
   const [first = ''] = args
   const file = first.startsWith('@') ? first.slice(1) : undefined
@@ -69,20 +86,49 @@ export async function runIntrospect(
     for (const problem of loaded.problems) io.err(`${formatProblem(problem, configFile ?? DEFAULT_FILE)}\n`)
     return 1
   }
-  const { config } = loaded
-  const keyManager = createIntrospector(config.keyManager, { clock: systemClock, metrics: UNCOUNTED, log: SILENT })
+  const keyManagerConfig = read.values['use-refresh-token']
+    ? loaded.config.keyManager
+    : withoutRefresh(loaded.config.keyManager)
+  if (keyManagerConfig === undefined) {
+    io.err(
+      'Only a refresh token is configured. Using it here would take it from a running sidecar. Where none runs, add --use-refresh-token.\n',
+    )
+    return 1
+  }
+  const config: Config = { ...loaded.config, keyManager: keyManagerConfig }
+  const keyManager = createKeyManager(keyManagerConfig, { clock: systemClock, metrics: UNCOUNTED, log: SILENT })
   const watched = watch(keyManager)
   try {
+    const noToken = await explainOwnToken(keyManagerConfig, keyManager, io)
     const check = bearerCheck(token, { method, path, host, context })
     const decision = await decide(config, { introspector: watched, clock: systemClock }, check)
     const received = watched.received()
     if (received === undefined) io.out('Nothing was sent: the request was decided before.\n\n')
-    else io.out(`${describeSent(config.keyManager, token)}\n${describeReceived(received, token)}\n`)
+    else io.out(`${describeSent(keyManagerConfig, token)}\n${describeReceived(received, token)}\n`)
     io.out(describeDecision(decision))
+    const advice = adviseOn(keyManagerConfig, received?.outcome, noToken)
+    if (advice.length > 0) io.out(`\n4. What to change\n   ${advice.join('\n   ')}\n`)
     return decision.allow ? 0 : 1
   } finally {
     await keyManager.close()
   }
+}
+
+/** A rotated refresh token belongs to the sidecar that runs. Undefined: without it there is nothing to ask with. */
+function withoutRefresh(keyManager: KeyManagerConfig): KeyManagerConfig | undefined {
+  const { security } = keyManager
+  if (security.kind !== 'own_token' || security.ownToken.grant === 'client_credentials') return keyManager
+  if (security.ownToken.grant === 'direct' && security.ownToken.accessToken === undefined) return undefined
+  return { ...keyManager, security: { ...security, ownToken: { ...security.ownToken, refresh: undefined } } }
+}
+
+/** Prints how the own token came about; resolves to why there is none. */
+async function explainOwnToken(config: KeyManagerConfig, keyManager: KeyManager, io: Io): Promise<string | undefined> {
+  const { security } = config
+  if (security.kind !== 'own_token' || keyManager.ownToken === undefined) return undefined
+  const taken = await keyManager.ownToken.token.take()
+  io.out(`${describeOwnToken(security.ownToken, taken, keyManager.status().ownToken, systemClock.monotonicMs())}\n`)
+  return taken.kind === 'token' ? undefined : taken.detail
 }
 
 /** As `serve` would decide. */

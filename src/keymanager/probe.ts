@@ -41,7 +41,8 @@ export async function probeKeyManager(
   }
 }
 
-function adviceFor(outcome: Extract<Introspected, { kind: 'unavailable' }>, security: ClientSecurity): string {
+/** What a refusal most likely means for this way of authenticating. */
+export function adviceFor(outcome: Extract<Introspected, { kind: 'unavailable' }>, security: ClientSecurity): string {
   if (outcome.cause !== 'unauthorized' && !isSpeltDifferentlyInForm(security)) return outcome.detail
   const refused = outcome.cause === 'unauthorized' || outcome.cause === 'client_error'
   if (!refused) return outcome.detail

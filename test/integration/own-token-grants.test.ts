@@ -95,7 +95,7 @@ describe('the own token, every grant by every credentialBearer', () => {
     })
     expect((await pair.ask('Bearer good-1')).reason).to.equal('allowed')
     expect(used).to.deep.equal(['new', 'old'])
-    authority.live.clear()
+    pair.authority.live.clear()
     expect((await pair.ask('Bearer good-2')).reason).to.equal('allowed')
     expect(used).to.deep.equal(['new', 'old', 'old'])
   })

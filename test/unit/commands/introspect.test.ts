@@ -78,6 +78,79 @@ password = "canary-password"
     })
   }
 
+  const oauth2 = (url: string, secret = 'canary-secret'): string => `[keyManager]
+external = true
+introspectUrl = "${url}"
+[keymanager.security.oauth2]
+enabled = true
+tokenUrl = "${url.replace('/introspect', '/token')}"
+[keymanager.security.oauth2.clientCredential]
+enabled = true
+clientId = "gateway"
+clientSecret = "${secret}"
+scopes = "introspection"
+`
+  it('walks through the own token: client, grant, life, then the introspection', async () => {
+    writeFileSync(config, oauth2(keyManager.url))
+    keyManager.answer((request) =>
+      request.path.endsWith('/token')
+        ? { body: { access_token: 'canary-own', token_type: 'Bearer', expires_in: 120 } }
+        : { body: { active: request.headers['authorization'] === 'Bearer canary-own' } },
+    )
+    const io = captureIo('canary-token\n')
+    expect(await runIntrospect(['--config', config], {}, io, decide), io.errors()).to.equal(0)
+    expect(io.output())
+      .to.contain('0. Own token')
+      .and.contain('grant: client_credentials at')
+      .and.contain('user gateway')
+    expect(io.output()).to.match(/good for 1[12]\d s/)
+    expect(io.output()).not.to.contain('canary')
+  })
+
+  const failures: readonly (readonly [string, number, object | string, RegExp])[] = [
+    ['a wrong secret', 401, { error: 'invalid_client' }, /check clientId and clientSecret/],
+    ['a grant that is not allowed', 400, { error: 'unauthorized_client' }, /does not allow this grant/],
+    ['a wrong scope', 400, { error: 'invalid_scope' }, /check scopes/],
+    ['a wrong address', 200, '<html>', /check tokenUrl/],
+  ]
+  for (const [what, status, body, advice] of failures) {
+    it(`says what to change after ${what} at the token endpoint`, async () => {
+      writeFileSync(config, oauth2(keyManager.url))
+      keyManager.answer({ status, body })
+      const io = captureIo('canary-token\n')
+      expect(await runIntrospect(['--config', config], {}, io, decide)).to.equal(1)
+      expect(io.output()).to.contain('4. What to change').and.match(advice)
+      expect(io.output() + io.errors()).not.to.contain('canary')
+      expect(keyManager.requests.every(({ path }) => path.endsWith('/token'))).to.equal(true)
+    })
+  }
+
+  it('says what an inactive answer can mean, and what a 401 does', async () => {
+    const inactive = captureIo('canary-token\n')
+    await runIntrospect(['--config', config], {}, inactive, decide)
+    expect(inactive.output()).to.contain('audience').and.contain('authentik')
+    keyManager.answer({ status: 401, body: '' })
+    const refused = captureIo('canary-token\n')
+    await runIntrospect(['--config', config], {}, refused, decide)
+    expect(refused.output()).to.contain('check username and password').and.contain('not allowed to introspect')
+  })
+
+  it('does not take the refresh token of a running sidecar', async () => {
+    const refresh = `[keymanager.security.oauth2.refresh]
+enabled = true
+refreshUrl = "${keyManager.url}"
+refreshToken = "canary-refresh"
+clientId = "gateway"
+clientSecret = "canary-secret"
+`
+    const direct = oauth2(keyManager.url).replace(/\[keymanager.security.oauth2.clientCredential\][\s\S]*/, '')
+    writeFileSync(config, `${direct}[keymanager.security.oauth2.directToken]\nenabled = true\n${refresh}`)
+    const io = captureIo('canary-token\n')
+    expect(await runIntrospect(['--config', config], {}, io, decide)).to.equal(1)
+    expect(io.errors()).to.contain('--use-refresh-token')
+    expect(keyManager.requests).to.have.length(0)
+  })
+
   it('ends with 2 where there is no token', async () => {
     expect(await runIntrospect(['--config', config], {}, captureIo(' \n'), decide)).to.equal(2)
     expect(await runIntrospect(['@/nowhere', '--config', config], {}, captureIo(), decide)).to.equal(2)
