@@ -80,7 +80,7 @@ export type GrantTables = 'clientCredential' | 'password' | 'password+refresh' |
 
 /** `[keymanager.security.oauth2]` for this authority. */
 export function oauth2Config(
-  authority: Authority,
+  authority: Pick<Authority, 'tokenUrl' | 'introspectUrl'>,
   grant: GrantTables,
   bearer = 'AUTH_HEADER_BEARER',
   more = '',
