@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import { type OwnTokenPair, startOwnTokenPair } from '../support/authority.ts'
+import { connectChecks, httpCheck } from '../support/check-client.ts'
+import { seenIn } from '../support/pair.ts'
 import { FIGURES } from './figures.ts'
 
 describe('F22 a cold start needs an own token', () => {
@@ -21,15 +23,23 @@ describe('F22 a cold start needs an own token', () => {
         }
       },
     })
-    const asked = Array.from({ length: FIGURES.F22.checks }, (_, index) =>
-      pair.ask(`Bearer good-${index}`, { deadlineMs: 60_000 }),
+    const address = pair.running.app.addresses.extAuthz[0] ?? ''
+    const clients = Array.from({ length: FIGURES.F22.connections }, () => connectChecks(address))
+    const each = FIGURES.F22.checks / clients.length
+    const replies = clients.flatMap((client, connection) =>
+      Array.from({ length: each }, (_, index) => {
+        const headers = { authorization: `Bearer good-${connection}-${index}` }
+        return client.check(httpCheck({ method: 'GET', path: '/', host: 'h', headers }), { deadlineMs: 60_000 })
+      }),
     )
-    for (let turn = 0; turn < 100_000 && pair.authority.tokenRequests.length === 0; turn += 1)
-      await new Promise(setImmediate)
+    // Every one of them aboard before the token endpoint says a word.
+    while ((await pair.metric('microgw_checks_in_flight')) < FIGURES.F22.checks);
+    expect(pair.authority.tokenRequests).to.have.length(FIGURES.F22.tokenRequests)
     expect(pair.authority.introspections).to.have.length(0)
     release()
-    const reasons = new Set((await Promise.all(asked)).map(({ reason }) => reason))
+    const reasons = new Set((await Promise.all(replies)).map((reply) => seenIn(reply).reason))
     expect([...reasons]).to.deep.equal(['allowed'])
+    for (const client of clients) client.close()
     expect(pair.authority.tokenRequests).to.have.length(FIGURES.F22.tokenRequests)
   })
 

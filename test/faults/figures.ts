@@ -21,7 +21,7 @@ export const FIGURES = {
   F19: { refreshesAtOnce: 1 },
   F20: { checks: 10_000, connections: 10, introspections: 1 },
   F21: { tokens: 10_000 },
-  F22: { checks: 10_000, tokenRequests: 1 },
+  F22: { checks: 10_000, connections: 10, tokenRequests: 1 },
   F24: { lostRequests: 0 },
   F25: { hitsAcross: 0 },
   F26: { failedInFlight: 0 },

@@ -1,0 +1,106 @@
+import { expect } from 'chai'
+import { describe, it } from 'mocha'
+import type { Grants } from '../../../src/keymanager/grants.ts'
+import { createOwnToken, type Held, type OwnToken, type Taken } from '../../../src/keymanager/own-token.ts'
+import type { GrantResult } from '../../../src/keymanager/token-answer.ts'
+import { createFakeClock } from '../../support/clock.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+const uncounted = { ownTokenRenewal() {}, ownTokenExpiresAt() {} }
+
+/** Grants answered by hand, in the order they were asked. */
+function start() {
+  const asked: ((result: GrantResult) => void)[] = []
+  const ask = (): Promise<GrantResult> => new Promise((resolve) => void asked.push(resolve))
+  const grants: Grants = { first: { name: 'client_credentials', ask }, refresh: undefined }
+  const clock = createFakeClock()
+  const own = createOwnToken({
+    clock,
+    log: silent,
+    metrics: uncounted,
+    grants,
+    directToken: undefined,
+    refreshToken: undefined,
+    scope: '',
+    state: undefined,
+    random: () => 0,
+  })
+  const grant = async (accessToken: string): Promise<void> => {
+    await settle()
+    asked.at(-1)?.({ kind: 'granted', accessToken, lifeMs: 100_000, refreshToken: undefined, scope: undefined })
+    await settle()
+  }
+  return { own, clock, asked, grant }
+}
+
+const settle = (): Promise<void> => new Promise(setImmediate)
+const held = (taken: Taken): Held => (taken.kind === 'token' ? taken.token : expect.fail('there is a token'))
+const take = async (own: OwnToken): Promise<Held> => held(await own.take())
+
+describe('the own token', () => {
+  it('P22 a call refused with a token already replaced only repeats with the new one', async () => {
+    const { own, asked, grant } = start()
+    await grant('one')
+    const one = await take(own)
+    const first = own.refused(one)
+    await grant('two')
+    expect(held(await first).value).to.equal('two')
+    // This one was on the wire all the while, and comes back late.
+    expect(held(await own.refused(one)).value).to.equal('two')
+    expect(await take(own)).to.include({ value: 'two' })
+    expect(asked).to.have.length(2)
+  })
+
+  it('P22 a call refused while a renewal runs waits for it; the old token is not given out again', async () => {
+    const { own, clock, asked, grant } = start()
+    await grant('one')
+    const one = await take(own)
+    clock.advance(80_000)
+    await settle()
+    expect(own.status().state).to.equal('renewing')
+    expect(await take(own)).to.equal(one)
+    const repeated = own.refused(one)
+    const waiting = own.take()
+    expect(waiting).to.be.instanceOf(Promise)
+    await grant('two')
+    expect(held(await repeated).value).to.equal('two')
+    expect(held(await waiting).value).to.equal('two')
+    expect(asked).to.have.length(2)
+  })
+
+  it('P20 P21 asks once however many wait', async () => {
+    const { own, asked, grant } = start()
+    const waiting = Array.from({ length: 100 }, () => own.take())
+    await settle()
+    expect(asked).to.have.length(1)
+    await grant('one')
+    for (const one of await Promise.all(waiting)) expect(held(one).value).to.equal('one')
+    expect(asked).to.have.length(1)
+  })
+
+  it('P21 backs off 1, 2, 4 ... 30 s, and asks nobody in between', async () => {
+    const { clock, asked } = start()
+    for (const seconds of [1, 2, 4, 8, 16, 30, 30]) {
+      await settle()
+      const before = asked.length
+      asked.at(-1)?.({ kind: 'refused', outcome: 'network', error: undefined, retryAfterMs: 0, detail: '' })
+      await settle()
+      clock.advance(seconds * 1_000 - 1)
+      await settle()
+      expect(asked).to.have.length(before)
+      clock.advance(1)
+      await settle()
+      expect(asked).to.have.length(before + 1)
+    }
+  })
+
+  it('sends nothing after it was closed', async () => {
+    const { own, clock, asked, grant } = start()
+    await grant('one')
+    own.close()
+    clock.advance(200_000)
+    await settle()
+    expect(asked).to.have.length(1)
+    expect(clock.pending()).to.equal(0)
+  })
+})
