@@ -164,6 +164,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const built = buildGraph(next.config, before, { clock, metrics, log })
       renewTls(tls, built)
       graph = built
+      built.client.takeOver()
       log.setLevel(next.config.log.level)
       decisions.configure(next.config.log)
       restartRequired = needsRestart(bound, next.config)

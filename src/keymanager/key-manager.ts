@@ -14,6 +14,8 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
   status(): KeyManagerStatus & { readonly ownToken: OwnTokenStatus | undefined; readonly discovery: string | undefined }
   /** For the next configuration: the own token outlives a reload that keeps its grant. */
   readonly ownToken: OwnTokenOfGrant | undefined
+  /** Called once its configuration is in force: the own token it took over uses its secrets, files and addresses. */
+  takeOver(): void
   /** Connections close behind the calls under way. `keepOwnToken`: the next one took it over. */
   close(keepOwnToken?: boolean): Promise<void>
 }
@@ -21,6 +23,12 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
 interface OwnTokenOfGrant {
   readonly grant: object
   readonly token: OwnToken
+}
+
+/** An own token and what is left to do once this configuration is in force. */
+interface HeldOwnToken {
+  readonly own: OwnTokenOfGrant
+  readonly takeOver: () => void
 }
 
 export interface KeyManagerDependencies {
@@ -53,10 +61,11 @@ export function createKeyManager(
           log,
         })
   const discovered = async (): Promise<string | undefined> => (await discovery?.endpoints())?.token
-  const ownToken =
+  const held =
     security.kind === 'own_token'
       ? holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
       : undefined
+  const ownToken = held?.own
   const introspector = createIntrospector(config, {
     ...dependencies,
     tls,
@@ -67,6 +76,7 @@ export function createKeyManager(
     introspect: introspector.introspect,
     probe: introspector.probe,
     ownToken,
+    takeOver: () => held?.takeOver(),
     status: () => ({
       ...introspector.status(),
       ownToken: ownToken?.token.status(),
@@ -118,12 +128,12 @@ function holdOwnToken(
   transport: Parameters<typeof createGrants>[1],
   { clock, log, metrics, random = Math.random }: KeyManagerDependencies,
   before: KeyManager | undefined,
-): OwnTokenOfGrant {
+): HeldOwnToken {
   const grants = createGrants(config, transport)
   const grant = grantIdentity(config)
   if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
-    before.ownToken.token.use(grants)
-    return before.ownToken
+    const own = before.ownToken
+    return { own, takeOver: () => own.token.use(grants) }
   }
   const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
   const refreshToken = refresh?.refreshToken?.reveal()
@@ -139,7 +149,7 @@ function holdOwnToken(
     state: refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin),
     random,
   })
-  return { grant, token }
+  return { own: { grant, token }, takeOver: () => undefined }
 }
 
 /** What an own token was obtained for: where this is the same, it and its rotated refresh token stay good. */

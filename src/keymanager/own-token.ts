@@ -5,7 +5,7 @@
 import type { Clock, Log, OwnTokenMetrics } from '../authz/ports.ts'
 import type { Grants } from './grants.ts'
 import type { RefreshState } from './refresh-state.ts'
-import type { GrantResult, OAuthError } from './token-answer.ts'
+import { type GrantResult, type OAuthError, refused } from './token-answer.ts'
 
 /** A token that serves; compared by identity, so that what was sent can be told from what replaced it. */
 export interface Held {
@@ -117,7 +117,8 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (closed || state.kind === 'fetching' || state.kind === 'renewing') return
     const token = state.kind === 'fresh' && state.token.expiresAtMs > clock.monotonicMs() ? state.token : undefined
     stopTimer()
-    const flight = renew()
+    // Nothing in it rejects; were that to change, the next attempt must still come.
+    const flight = renew().catch(() => fail('direct', refused('network', 'the renewal failed unexpectedly')))
     state = token === undefined ? { kind: 'fetching', flight } : { kind: 'renewing', token, flight }
   }
 
@@ -307,7 +308,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     take,
     async refused(sent) {
       expire()
-      if (closed) return settled()
+      if (closed) return unavailable(clock.monotonicMs())
       switch (state.kind) {
         case 'fresh':
           if (state.token !== sent) return settled()

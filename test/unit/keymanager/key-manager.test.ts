@@ -1,0 +1,83 @@
+import { expect } from 'chai'
+import { afterEach, beforeEach, describe, it } from 'mocha'
+import { clientIdentity, createKeyManager, type KeyManager } from '../../../src/keymanager/key-manager.ts'
+import { type Authority, oauth2Config, startAuthority } from '../../support/authority.ts'
+import { createFakeClock } from '../../support/clock.ts'
+import { loadWell } from '../config/writing.ts'
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+const uncounted = {
+  introspection() {},
+  introspectionsInFlight() {},
+  breaker() {},
+  ownTokenRenewal() {},
+  ownTokenExpiresAt() {},
+}
+
+describe('the key manager of one configuration after another', () => {
+  const clock = createFakeClock()
+  const dependencies = { clock, log: silent, metrics: uncounted }
+  let authority: Authority
+  const made: KeyManager[] = []
+  beforeEach(async () => {
+    authority = await startAuthority({ rotate: true })
+  })
+  afterEach(async () => {
+    for (const one of made.splice(0)) await one.close()
+    await authority.close()
+  })
+  const make = (text: string, before?: KeyManager): KeyManager => {
+    const one = createKeyManager(loadWell(text).keyManager, dependencies, before)
+    made.push(one)
+    return one
+  }
+  const secretOf = (index: number): string =>
+    Buffer.from(authority.tokenRequests[index]?.headers['authorization']?.slice(6) ?? '', 'base64').toString()
+  const renewed = async (): Promise<void> => {
+    const before = authority.tokenRequests.length
+    clock.advance(3_600_000 * 0.8)
+    while (authority.tokenRequests.length === before) await new Promise(setImmediate)
+  }
+
+  it('takes the own token over, its rotated refresh token with it, and uses the new secret once in force', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const first = make(text)
+    await first.ownToken?.token.take()
+    const second = make(text.replace('s%+cret:ü', 'changed'), first)
+    expect(second.ownToken).to.equal(first.ownToken)
+    await renewed()
+    expect(secretOf(1)).not.to.contain('changed')
+    await second.ownToken?.token.take()
+    while (second.status().ownToken?.state !== 'fresh') await new Promise(setImmediate)
+    second.takeOver()
+    await first.close(true)
+    await renewed()
+    expect(secretOf(2)).to.contain('changed')
+    expect(authority.tokenRequests.map(({ form }) => form.get('refresh_token'))).to.deep.equal([
+      'refresh-0',
+      'refresh-1',
+      'refresh-2',
+    ])
+  })
+
+  it('obtains another own token for another client, configured token or grant', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const first = make(text)
+    for (const other of [
+      text.replace('gate/way 1', 'other'),
+      text.replace('refresh-0', 'refresh-other'),
+      oauth2Config(authority, 'clientCredential'),
+    ]) {
+      expect(make(other, first).ownToken).not.to.equal(first.ownToken)
+    }
+  })
+
+  it('names who asks: client id, else user name, else a digest of the configured token, else nothing', () => {
+    const identity = (text: string): string => clientIdentity(loadWell(text).keyManager)
+    expect(identity(oauth2Config(authority, 'clientCredential'))).to.equal('gate/way 1')
+    expect(identity(oauth2Config(authority, 'direct+refresh'))).to.equal('gate/way 1')
+    expect(identity(oauth2Config(authority, 'direct'))).to.match(/^[0-9a-f]{64}$/)
+    const direct = oauth2Config(authority, 'direct')
+    expect(identity(direct.replace('own-0', 'own-9'))).not.to.equal(identity(direct))
+  })
+})
