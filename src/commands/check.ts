@@ -1,6 +1,7 @@
 /** `check`: acts as Envoy against a running sidecar. */
-import { ChannelCredentials, Client } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client } from '@grpc/grpc-js'
 import { loadedAuthorization } from '../envoy/definition.ts'
+import { readChannel, TLS_HELP, TLS_OPTIONS } from './channel.ts'
 import { readFlags, usage } from './flags.ts'
 import type { Io } from './io.ts'
 import { readPairs } from './pairs.ts'
@@ -12,7 +13,7 @@ export const CHECK_HELP = `Usage: micro-gw-authz check [flags]
 Sends one Check, as Envoy does for a request, and prints what Envoy would do with the answer.
 
   --address ADDRESS   127.0.0.1:9001 (default) or unix:/path
-  --method METHOD     default GET
+${TLS_HELP}  --method METHOD     default GET
   --path PATH         default /
   --host HOST         default localhost
   --header LINE       'name: value', repeatable. --header @FILE reads such lines from a file:
@@ -34,6 +35,7 @@ export async function runCheck(args: readonly string[], _env: unknown, io: Io): 
     header: { type: 'string', multiple: true },
     context: { type: 'string', multiple: true },
     timeout: { type: 'string', default: '5000' },
+    ...TLS_OPTIONS,
   } as const
   const read = readFlags('check', CHECK_HELP, args, options, io)
   if (!read.ok) return read.exit
@@ -43,6 +45,8 @@ export async function runCheck(args: readonly string[], _env: unknown, io: Io): 
   const context = readPairs(read.values.context ?? [])
   if (typeof headers === 'string') return usage('check', CHECK_HELP, headers, io).exit
   if (context === undefined) return usage('check', CHECK_HELP, '--context takes KEY=VALUE', io).exit
+  const channel = readChannel(read.values)
+  if (typeof channel === 'string') return usage('check', CHECK_HELP, channel, io).exit
   if (!(timeoutMs > 0)) return usage('check', CHECK_HELP, '--timeout takes milliseconds', io).exit
 
   const pseudo = { ':method': method, ':path': path, ':authority': host, ':scheme': 'http' }
@@ -53,7 +57,7 @@ export async function runCheck(args: readonly string[], _env: unknown, io: Io): 
       context_extensions: Object.fromEntries(context),
     },
   }
-  const answered = await send(address, request, timeoutMs)
+  const answered = await send({ address, channel }, request, timeoutMs)
   if (!answered.ok) {
     io.err(`no answer from ${address} (gRPC status ${answered.code}): Envoy would count an error\n`)
     return 3
@@ -91,10 +95,14 @@ type Answered =
   | { readonly ok: true; readonly reply: unknown; readonly tookMs: number }
   | { readonly ok: false; readonly code: number }
 
-function send(address: string, request: object, timeoutMs: number): Promise<Answered> {
+function send(
+  to: { readonly address: string; readonly channel: ChannelCredentials },
+  request: object,
+  timeoutMs: number,
+): Promise<Answered> {
   const method = Object.values(loadedAuthorization)[0]
   if (method === undefined) return Promise.resolve({ ok: false, code: 12 })
-  const client = new Client(address, ChannelCredentials.createInsecure())
+  const client = new Client(to.address, to.channel)
   const startedAtMs = performance.now()
   return new Promise((resolve) => {
     client.makeUnaryRequest(

@@ -1,10 +1,11 @@
 /** `healthcheck`: for container probes. */
 
 import { request } from 'node:http'
-import { ChannelCredentials, Client } from '@grpc/grpc-js'
+import { type ChannelCredentials, Client } from '@grpc/grpc-js'
 import type { Config } from '../config/config.ts'
 import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
 import { healthService } from '../envoy/definition.ts'
+import { readChannel, TLS_HELP, TLS_OPTIONS } from './channel.ts'
 import { readFlags, usage } from './flags.ts'
 import type { Io } from './io.ts'
 
@@ -15,9 +16,9 @@ export const HEALTHCHECK_HELP = `Usage: micro-gw-authz healthcheck [--address AD
 Asks a running sidecar whether it serves. Without an address it asks where the configuration says it listens:
 the gRPC health service, or /readyz of the admin listener where the ext_authz port speaks TLS.
 
-  --address ADDRESS  gRPC health service: 127.0.0.1:9001 or unix:/path
-  --admin HOST:PORT  /readyz of the admin listener: 127.0.0.1:9797
-  --config FILE      default ${DEFAULT_FILE}
+  --address ADDRESS   gRPC health service: 127.0.0.1:9001 or unix:/path
+${TLS_HELP}  --admin HOST:PORT   /readyz of the admin listener: 127.0.0.1:9797
+  --config FILE       default ${DEFAULT_FILE}
 
 Exit status: 0 serving, 1 not, 2 wrong usage. It waits ${TIMEOUT_MS / 1000} s at most.
 `
@@ -29,19 +30,26 @@ export async function runHealthcheck(
   env: Readonly<Record<string, string | undefined>>,
   io: Io,
 ): Promise<number> {
-  const options = { address: { type: 'string' }, admin: { type: 'string' }, config: { type: 'string' } } as const
+  const options = {
+    address: { type: 'string' },
+    admin: { type: 'string' },
+    config: { type: 'string' },
+    ...TLS_OPTIONS,
+  } as const
   const read = readFlags('healthcheck', HEALTHCHECK_HELP, args, options, io)
   if (!read.ok) return read.exit
   const { address, admin, config } = read.values
   if (address !== undefined && admin !== undefined) {
     return usage('healthcheck', HEALTHCHECK_HELP, 'either --address or --admin', io).exit
   }
+  const channel = readChannel(read.values)
+  if (typeof channel === 'string') return usage('healthcheck', HEALTHCHECK_HELP, channel, io).exit
   const target = chooseTarget(address, admin, config, env)
   if (target === undefined) {
     io.err('not serving: the configuration is not usable\n')
     return 1
   }
-  const answer = target.kind === 'grpc' ? await askGrpc(target.address) : await askAdmin(target.address)
+  const answer = target.kind === 'grpc' ? await askGrpc(target.address, channel) : await askAdmin(target.address)
   if (answer === 'serving') {
     io.out(`serving: ${target.address}\n`)
     return 0
@@ -77,10 +85,10 @@ function joinReachable(host: string, port: number): string {
   return `${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
 
-function askGrpc(address: string): Promise<string> {
+function askGrpc(address: string, channel: ChannelCredentials): Promise<string> {
   const { Check: method } = healthService
   if (method === undefined) return Promise.resolve('no health service is defined')
-  const client = new Client(address, ChannelCredentials.createInsecure())
+  const client = new Client(address, channel)
   return new Promise((resolve) => {
     client.makeUnaryRequest(
       method.path,
