@@ -271,7 +271,7 @@ ${keys}`
 
     // The clock moves behind each answer, so that renewals fall due, and are answered, among Checks under way.
     const caller = async (): Promise<void> => {
-      while (sent < CHECKS || renewed() < RENEWALS) {
+      while (failed.length === 0 && (sent < CHECKS || renewed() < RENEWALS)) {
         const token = good[sent % good.length] ?? ''
         sent += 1
         const seen = await sidecar.ask(token)
