@@ -334,6 +334,8 @@ export function openWorld(
     }
     lateCalls = 0
     tokenLate = false
+    // What was given up while it waited for a connection never arrives.
+    for (const call of sent.keys()) arrived.add(call)
     if (broken.length > 0) throw new Error(broken.join('\n'))
   }
 
