@@ -27,7 +27,7 @@ export const FIGURES = {
   F26: { failedInFlight: 0 },
   F27: {
     overTheWire: 20_000,
-    inProcess: 1_000_000,
+    inAll: 1_000_000,
     goodTokens: 100,
     inactiveCapacity: 10_000,
     goodHitShare: 1,
