@@ -97,9 +97,8 @@ describe('F27 a flood of different bad tokens', () => {
       const cache = createAnswerCache(memory, { clock, metrics })
       for (const token of good) cache.remember(keyOf(token), active)
       const before = process.memoryUsage.rss()
-      expect(await flood(memory, inAll - overTheWire, 'bad', () => inactiveAnswer(clock.monotonicMs(), life))).to.equal(
-        0,
-      )
+      const inactive = (): Answer => inactiveAnswer(clock.monotonicMs(), life)
+      expect(await flood(memory, inAll - overTheWire, 'bad', inactive)).to.equal(0)
       expect(process.memoryUsage.rss() - before).to.be.at.most(rssBytes)
       expect(memory.inactive.size()).to.equal(inactiveCapacity)
       const hits = good.filter((token) => cache.peek(keyOf(token))?.active === true)
