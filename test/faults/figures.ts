@@ -16,6 +16,7 @@ export const FIGURES = {
     socketBufferBytes: 16 * 1024 * 1024,
   },
   F11: { bytesOfCredentials: 0 },
+  F12: { usedWithinMs: 60_000 },
   F17: { allowsPastExp: 0 },
   F18: { tries: 1, windowMs: 30_000 },
   F19: { refreshesAtOnce: 1 },
@@ -37,5 +38,7 @@ export const FIGURES = {
   F32: { occurrences: 0 },
   F33: { allows: 0 },
   F34: { messageBytes: 5 * 1024 * 1024, streams: 100_000, crashes: 0 },
+  F37: { exit: 1 },
+  F38: { linesAnEvent: 1, claimBytes: 32 * 1024 },
   F40: { unauthenticatedCalls: 0 },
 } as const
