@@ -46,7 +46,6 @@ describe('F38 newlines, escape sequences and 1 MiB in path and host, 32 KiB in a
     pair.keyManager.tokens.set('allowed', {
       active: true,
       sub: claim,
-      client_id: claim,
       aud: 'here',
       exp: inSeconds(60),
     })
