@@ -15,6 +15,7 @@ export const FIGURES = {
     rssBytes: 5 * 1024 * 1024,
     socketBufferBytes: 16 * 1024 * 1024,
   },
+  F10: { passes: 1 },
   F11: { bytesOfCredentials: 0 },
   F12: { usedWithinMs: 60_000 },
   F17: { allowsPastExp: 0 },
