@@ -15,34 +15,44 @@ export const MAX_AGE_SECONDS: Slot = Object.freeze({ width: 8 })
 
 export type Piece = Buffer | Slot
 
-/** An encoded reply with gaps. */
+/**
+ * An encoded reply with gaps. Kept as text, one character a byte: a Buffer of its own costs 450 bytes besides its bytes,
+ * and there is one template for every remembered token.
+ */
 export class Template {
-  private readonly bytes: Buffer
-  private readonly decisionIdAt: readonly number[]
+  private readonly text: string
+  private readonly decisionIdAt: number
+  /** -1: the decision id occurs once. */
+  private readonly decisionIdAgainAt: number
+  /** -1: none. */
   private readonly maxAgeAt: number
 
+  /** Throws where a decision id has no place for it, or more than two. */
   constructor(pieces: readonly Piece[]) {
-    // Not from the shared pool: a template lives long and would keep a whole slab of it alive.
-    this.bytes = Buffer.allocUnsafeSlow(widthOf(pieces))
+    const bytes = Buffer.allocUnsafe(widthOf(pieces))
     const decisionIdAt: number[] = []
     let maxAgeAt = -1
     let at = 0
     for (const piece of pieces) {
       if (piece === DECISION_ID) decisionIdAt.push(at)
       else if (piece === MAX_AGE_SECONDS) maxAgeAt = at
-      if (Buffer.isBuffer(piece)) piece.copy(this.bytes, at)
-      else this.bytes.fill(0x30, at, at + piece.width)
+      if (Buffer.isBuffer(piece)) piece.copy(bytes, at)
+      else bytes.fill(0x30, at, at + piece.width)
       at += Buffer.isBuffer(piece) ? piece.length : piece.width
     }
-    this.decisionIdAt = decisionIdAt
+    const [first = -1, again = -1, ...more] = decisionIdAt
+    if (first < 0 || more.length > 0) throw new Error('a reply names its decision once or twice')
+    this.text = bytes.toString('latin1')
+    this.decisionIdAt = first
+    this.decisionIdAgainAt = again
     this.maxAgeAt = maxAgeAt
   }
 
   /** A fresh copy, for good: the transport keeps what it is given until it is written. */
   fill(decisionId: string, maxAgeSeconds: number): Buffer {
-    const reply = Buffer.allocUnsafe(this.bytes.length)
-    reply.set(this.bytes)
-    for (const at of this.decisionIdAt) reply.write(decisionId, at, DECISION_ID.width, 'latin1')
+    const reply = Buffer.from(this.text, 'latin1')
+    reply.write(decisionId, this.decisionIdAt, DECISION_ID.width, 'latin1')
+    if (this.decisionIdAgainAt >= 0) reply.write(decisionId, this.decisionIdAgainAt, DECISION_ID.width, 'latin1')
     if (this.maxAgeAt >= 0) reply.writeDoubleLE(maxAgeSeconds, this.maxAgeAt)
     return reply
   }
