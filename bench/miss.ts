@@ -1,0 +1,120 @@
+/**
+ * Every token different: what one introspection costs the sidecar, with a key manager that answers at once and one that
+ * takes 20 ms, beside what a hit costs and what the bare HTTP client costs on its own.
+ */
+import { fileURLToPath } from 'node:url'
+import { checkRequest, checkRequests, checkTarget, tokenOf } from './checks.ts'
+import { runClosedLoop } from './load/closed-loop.ts'
+import { pinSelfToLoadCore, SERVER_CORE } from './machine/cores.ts'
+import { cpuMicros } from './machine/cpu.ts'
+import { startProcess } from './machine/process.ts'
+import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
+import { latencies, median } from './report/statistics.ts'
+import { provideCli } from './servers/build.ts'
+import { startSidecar } from './servers/sidecar.ts'
+import { startKeyManager } from './servers/start.ts'
+
+/** Checks under way: as many as the sidecar has introspections at once by default. */
+const CONNECTIONS = 2
+const STREAMS = 32
+
+interface Round {
+  readonly cpuMicrosEach: number
+  readonly perSecond: number
+  readonly connectionsPerThousand: number
+  readonly p50: number
+  readonly p99: number
+}
+
+async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
+  pinSelfToLoadCore()
+  const rounds = quick ? 1 : 7
+  const perRound = quick ? 300 : 10_000
+  const cli = provideCli(quick)
+  let nextToken = 1
+
+  const open = async (delayMs: number) => {
+    const keyManager = await startKeyManager(delayMs)
+    const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url })
+    return { keyManager, sidecar, rounds: [] as Round[], delayMs }
+  }
+  type Side = Awaited<ReturnType<typeof open>>
+  const load = async ({ sidecar, keyManager }: Side, total: number, isHit: boolean): Promise<Round> => {
+    const requests = isHit ? [checkRequest(tokenOf(0))] : checkRequests(total, nextToken)
+    if (!isHit) nextToken += total
+    const first = requests[0] ?? checkRequest(tokenOf(0))
+    const before = { cpu: cpuMicros(sidecar.pid), ...(await keyManager.figures()) }
+    const next = (index: number) => requests[index % requests.length] ?? first
+    const target = checkTarget(sidecar.port)
+    const result = await runClosedLoop({ target, connections: CONNECTIONS, streams: STREAMS, total, next })
+    if (result.bad > 0) throw new Error(`${result.bad} of ${total} replies were not an allow`)
+    const cpu = cpuMicros(sidecar.pid) - before.cpu
+    const { introspections, connections } = await keyManager.figures()
+    if (!isHit && introspections - before.introspections !== total) throw new Error('a miss was none')
+    // The question itself comes on one connection.
+    const opened = connections - before.connections - 1
+    const { p50, p99 } = latencies(result.latenciesMs)
+    const perThousand = (opened / total) * 1000
+    return { cpuMicrosEach: cpu / total, perSecond: total / result.seconds, connectionsPerThousand: perThousand, p50, p99 }
+  }
+  const bareClient = async (url: string): Promise<number> => {
+    const script = fileURLToPath(new URL('servers/bare-client.ts', import.meta.url))
+    const command = [process.execPath, script, url, String(quick ? 50 : 5000), String(perRound)]
+    const ready = (line: string): number => Number(Object(JSON.parse(line)).cpuMicrosEach)
+    const running = await startProcess({ command, core: SERVER_CORE, ready })
+    await running.stop()
+    return running.ready
+  }
+
+  const prompt = await open(0)
+  const slow = await open(20)
+  const hits: Round[] = []
+  const bare: number[] = []
+  for (const side of [prompt, slow]) await load(side, quick ? 100 : 10_000, false)
+  await load(prompt, quick ? 100 : 30_000, true)
+  for (let round = 1; round <= rounds; round += 1) {
+    hits.push(await load(prompt, perRound * 3, true))
+    for (const side of [prompt, slow]) side.rounds.push(await load(side, perRound, false))
+    bare.push(await bareClient(prompt.keyManager.url))
+    say(`round ${round} of ${rounds}`)
+  }
+  const of = (list: readonly Round[], figure: keyof Round): number => median(list.map((round) => round[figure]))
+  const ratioOf = (side: Side): number =>
+    median(side.rounds.map((r, i) => r.cpuMicrosEach / ((hits[i]?.cpuMicrosEach ?? Number.NaN) + (bare[i] ?? 0))))
+  const row = (name: string, list: readonly Round[], ratio: number) => [
+    name,
+    of(list, 'cpuMicrosEach'),
+    of(list, 'perSecond'),
+    of(list, 'p50'),
+    of(list, 'p99'),
+    of(list, 'connectionsPerThousand'),
+    ratio,
+  ]
+  const figures = {
+    hitMicros: of(hits, 'cpuMicrosEach'),
+    bareClientMicros: median(bare),
+    missMicros: of(prompt.rounds, 'cpuMicrosEach'),
+    missToHitPlusBare: ratioOf(prompt),
+    slowMissMicros: of(slow.rounds, 'cpuMicrosEach'),
+    slowMissToHitPlusBare: ratioOf(slow),
+    connectionsPerThousand: of(prompt.rounds, 'connectionsPerThousand'),
+    slowConnectionsPerThousand: of(slow.rounds, 'connectionsPerThousand'),
+  }
+  return {
+    tables: [
+      {
+        title: `Misses, ${CONNECTIONS * STREAMS} Checks under way, medians of ${rounds} rounds of ${perRound}`,
+        columns: ['what', 'CPU us/Check', 'Checks/s', 'p50 ms', 'p99 ms', 'connections per 1,000', 'to hit + bare client'],
+        rows: [
+          row('hit', hits, Number.NaN),
+          ['bare undici Pool, one call', figures.bareClientMicros, '-', '-', '-', '-', '-'],
+          row('miss, key manager at once', prompt.rounds, figures.missToHitPlusBare),
+          row('miss, key manager after 20 ms', slow.rounds, figures.slowMissToHitPlusBare),
+        ],
+      },
+    ],
+    figures,
+  }
+}
+
+if (import.meta.main) await runBench('miss', benchMiss)

@@ -1,0 +1,89 @@
+/**
+ * What Node's own settings do to a memory hit: CPU time and resident memory of the sidecar with 10,000 tokens, and the
+ * floor on grpc-js with the same setting. Every process gets its share of each round.
+ */
+import { checkRequests, checkTarget, encodeCheck, tokenOf } from './checks.ts'
+import { sendOneCheck } from './load/one-check.ts'
+import { type Saturated, saturate } from './load/saturate.ts'
+import { pinSelfToLoadCore } from './machine/cores.ts'
+import { residentBytes } from './machine/cpu.ts'
+import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
+import { median } from './report/statistics.ts'
+import { provideCli } from './servers/build.ts'
+import { startSidecar } from './servers/sidecar.ts'
+import { startFloor, startKeyManager } from './servers/start.ts'
+
+interface Setting {
+  readonly name: string
+  readonly flags: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+const setting = (name: string, flags: readonly string[], env: Readonly<Record<string, string>> = {}): Setting => ({
+  name,
+  flags,
+  env,
+})
+
+const SETTINGS: readonly Setting[] = [
+  setting('as they are', []),
+  ...[1, 2, 4, 8, 16, 32].map((mb) => setting(`semi-space ${mb} MB`, [`--max-semi-space-size=${mb}`])),
+  setting('semi-space 4 MB, heap grows by 50 %', ['--max-semi-space-size=4', '--heap-growing-percent=50']),
+  setting('semi-space 2 MB, old space 80 MB', ['--max-semi-space-size=2', '--max-old-space-size=80']),
+  setting('semi-space 4 MB, one malloc arena', ['--max-semi-space-size=4'], { MALLOC_ARENA_MAX: '1' }),
+  setting('semi-space 4 MB, collector in one thread', ['--max-semi-space-size=4', '--single-threaded-gc']),
+  setting('optimize-for-size', ['--optimize-for-size']),
+]
+
+interface Contender {
+  readonly pid: number
+  readonly port: number
+  readonly rounds: Saturated[]
+}
+
+async function benchSettings({ quick, say }: BenchOptions): Promise<BenchResult> {
+  pinSelfToLoadCore()
+  const rounds = quick ? 1 : 5
+  const perRound = quick ? 500 : 40_000
+  const only = process.env['SETTINGS']
+  const cli = provideCli(quick)
+  const keyManager = await startKeyManager()
+  const requests = checkRequests(quick ? 100 : 10_000)
+  const pairs: { readonly name: string; readonly sidecar: Contender; readonly floor: Contender }[] = []
+  for (const { name, flags, env } of quick ? SETTINGS.slice(0, 2) : SETTINGS) {
+    if (only !== undefined && !only.split(',').some((part) => name.includes(part))) continue
+    const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, nodeFlags: flags, env })
+    const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
+    const floor = await startFloor('grpc-js, our codec', reply, flags)
+    pairs.push({ name, sidecar: { ...sidecar, rounds: [] }, floor: { ...floor, rounds: [] } })
+  }
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const { pid, port, rounds: measured } of pairs.flatMap(({ sidecar, floor }) => [sidecar, floor])) {
+      const result = await saturate({ pid, target: checkTarget(port), requests, total: perRound, by: 'own' })
+      // The first round warms up.
+      if (round > 0) measured.push(result)
+    }
+    say(`round ${round} of ${rounds}`)
+  }
+  const cpu = (one: Contender): number => median(one.rounds.map((round) => round.cpuMicrosEach))
+  const rows = pairs.map(({ name, sidecar, floor }) => ({
+    name,
+    cpu: cpu(sidecar),
+    ratio: cpu(floor) / cpu(sidecar),
+    resident: residentBytes(sidecar.pid) / 1e6,
+    floorCpu: cpu(floor),
+    floorResident: residentBytes(floor.pid) / 1e6,
+  }))
+  return {
+    tables: [
+      {
+        title: `Node's settings and a memory hit, ${requests.length} tokens, medians of ${rounds} rounds`,
+        columns: ['setting', 'CPU us/Check', 'RSS MB', 'floor: CPU us/Check', 'floor: RSS MB', 'ratio'],
+        rows: rows.map((row) => [row.name, row.cpu, row.resident, row.floorCpu, row.floorResident, row.ratio]),
+      },
+    ],
+    figures: Object.fromEntries(rows.map((row) => [row.name, row.cpu])),
+  }
+}
+
+if (import.meta.main) await runBench('settings', benchSettings)
