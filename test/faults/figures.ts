@@ -26,7 +26,7 @@ export const FIGURES = {
   F22: { checks: 10_000, connections: 10, tokenRequests: 1 },
   F24: { lostRequests: 0 },
   F25: { hitsAcross: 0 },
-  F26: { failedInFlight: 0 },
+  F26: { failedInFlight: 0, drainDelayMs: 500, drainTimeoutMs: 2000, slackMs: 500 },
   F27: {
     overTheWire: 20_000,
     inAll: 1_000_000,
