@@ -41,5 +41,6 @@ export const FIGURES = {
   F34: { messageBytes: 5 * 1024 * 1024, streams: 100_000, crashes: 0 },
   F37: { exit: 1 },
   F38: { linesAnEvent: 1, claimBytes: 32 * 1024 },
+  F39: { unhandledRejections: 0 },
   F40: { unauthenticatedCalls: 0 },
 } as const
