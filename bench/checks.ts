@@ -67,8 +67,18 @@ export function checkTarget(port: number, deadlineMs?: number): LoadTarget {
   }
 }
 
-export const checkRequest = (token: string): LoadRequest => ({ body: grpcMessage(encodeCheck(token)) })
+/** The gRPC message; made by copying one and writing the token in its place, so that a million cost a second. */
+export const checkRequest = (token: string): LoadRequest => {
+  if (token.length !== SAMPLE_TOKEN.length) return { body: grpcMessage(encodeCheck(token)) }
+  const body = Buffer.from(sample)
+  body.write(token, tokenAt, 'latin1')
+  return { body }
+}
 
 /** Requests for `count` tokens, made beforehand; `from` chooses which. */
 export const checkRequests = (count: number, from = 0): readonly LoadRequest[] =>
   Array.from({ length: count }, (_, index) => checkRequest(tokenOf(from + index)))
+
+const SAMPLE_TOKEN = tokenOf(0)
+const sample = grpcMessage(encodeCheck(SAMPLE_TOKEN))
+const tokenAt = sample.indexOf(SAMPLE_TOKEN)

@@ -55,7 +55,13 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     const opened = connections - before.connections - 1
     const { p50, p99 } = latencies(result.latenciesMs)
     const perThousand = (opened / total) * 1000
-    return { cpuMicrosEach: cpu / total, perSecond: total / result.seconds, connectionsPerThousand: perThousand, p50, p99 }
+    return {
+      cpuMicrosEach: cpu / total,
+      perSecond: total / result.seconds,
+      connectionsPerThousand: perThousand,
+      p50,
+      p99,
+    }
   }
   const bareClient = async (url: string): Promise<number> => {
     const script = fileURLToPath(new URL('servers/bare-client.ts', import.meta.url))
@@ -104,7 +110,15 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     tables: [
       {
         title: `Misses, ${CONNECTIONS * STREAMS} Checks under way, medians of ${rounds} rounds of ${perRound}`,
-        columns: ['what', 'CPU us/Check', 'Checks/s', 'p50 ms', 'p99 ms', 'connections per 1,000', 'to hit + bare client'],
+        columns: [
+          'what',
+          'CPU us/Check',
+          'Checks/s',
+          'p50 ms',
+          'p99 ms',
+          'connections per 1,000',
+          'to hit + bare client',
+        ],
         rows: [
           row('hit', hits, Number.NaN),
           ['bare undici Pool, one call', figures.bareClientMicros, '-', '-', '-', '-', '-'],

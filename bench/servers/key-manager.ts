@@ -25,7 +25,6 @@ function answerFor(token: string): string {
     jti: token,
     token_type: 'Bearer',
     realm_access: { roles: ['customer', 'offline_access', 'uma_authorization'] },
-    sid: `5b1f7c1e-5d3a-4a51-9c39-${token.slice(0, 12)}`,
   })
 }
 
