@@ -36,6 +36,7 @@ username = "gateway"
 password = "gateway-secret"
 [extAuthz]
 listen = "127.0.0.1:0"
+drainDelay = "0s"
 [admin]
 listen = "127.0.0.1:0"
 localListen = "127.0.0.1:0"

@@ -1,0 +1,122 @@
+/**
+ * How long a remembered Check takes at a constant arrival rate: through gRPC alone beside the floors, and through a real
+ * Envoy with the filter and without. Arrivals do not wait for answers, so that a stall shows in all it held up.
+ */
+import { checkRequests, checkTarget, encodeCheck, tokenOf } from './checks.ts'
+import { runClosedLoop } from './load/closed-loop.ts'
+import type { LoadRequest, LoadTarget } from './load/connection.ts'
+import { literal } from './load/frames.ts'
+import { sendOneCheck } from './load/one-check.ts'
+import { runOpenLoop } from './load/open-loop.ts'
+import { CONNECTIONS, STREAMS } from './load/saturate.ts'
+import { pinSelfToLoadCore } from './machine/cores.ts'
+import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
+import { latencies, median } from './report/statistics.ts'
+import { provideCli } from './servers/build.ts'
+import { startBenchEnvoy } from './servers/envoy.ts'
+import { startSidecar } from './servers/sidecar.ts'
+import { startFloor, startKeyManager } from './servers/start.ts'
+
+interface Line {
+  readonly name: string
+  readonly target: LoadTarget
+  readonly requests: readonly LoadRequest[]
+  readonly perSecond: number
+  readonly rounds: { p50: number; p90: number; p99: number; p999: number; bad: number }[]
+}
+
+async function benchLatency({ quick, say }: BenchOptions): Promise<BenchResult> {
+  pinSelfToLoadCore()
+  const rounds = quick ? 1 : 5
+  const seconds = quick ? 0.3 : 6
+  const tokens = quick ? 50 : 10_000
+  const nodeFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
+  const keyManager = await startKeyManager()
+  const sidecar = await startSidecar({ cli: provideCli(quick), introspectUrl: keyManager.url, nodeFlags })
+  const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
+  const floor = await startFloor('grpc-js, our codec', reply, nodeFlags)
+  const http2 = await startFloor('node:http2', reply, nodeFlags)
+  const requests = checkRequests(tokens)
+  const first = requests[0] ?? { body: Buffer.alloc(0) }
+  const nextOf = (list: readonly LoadRequest[]) => (index: number) => list[index % list.length] ?? first
+  const servers = [
+    { name: 'sidecar', target: checkTarget(sidecar.port) },
+    { name: 'floor: grpc-js, our codec', target: checkTarget(floor.port) },
+    { name: 'floor: node:http2', target: checkTarget(http2.port) },
+  ]
+
+  const saturated = { connections: CONNECTIONS, streams: STREAMS, total: quick ? 1000 : 60_000 }
+  let saturation = Number.POSITIVE_INFINITY
+  for (const { target } of [...servers].reverse()) {
+    for (let pass = 0; pass < 2; pass += 1) {
+      const { seconds: took } = await runClosedLoop({ target, ...saturated, next: nextOf(requests) })
+      saturation = saturated.total / took
+    }
+  }
+  say(`the sidecar is saturated at ${Math.round(saturation)} Checks a second`)
+  const rates = [1000, 5000, Math.round(saturation * 0.8)]
+  const lines: Line[] = rates.flatMap((perSecond) =>
+    servers.map((server) => ({ ...server, requests, perSecond, rounds: [] })),
+  )
+
+  const withFilter = await startBenchEnvoy(sidecar.port)
+  const without = await startBenchEnvoy(undefined)
+  if (withFilter === undefined || without === undefined) say('no Envoy: only gRPC alone is measured')
+  else {
+    const calls = Array.from({ length: tokens }, (_, index) => ({
+      body: Buffer.alloc(0),
+      extra: literal('authorization', `Bearer ${tokenOf(index)}`),
+    }))
+    for (const perSecond of [1000, 5000]) {
+      const shared = { requests: calls, perSecond }
+      lines.push({ name: 'Envoy with the filter', target: withFilter.target, ...shared, rounds: [] })
+      lines.push({ name: 'Envoy without it', target: without.target, ...shared, rounds: [] })
+    }
+  }
+  const measure = async (line: Line, forSeconds: number) => {
+    const { target, perSecond } = line
+    const next = nextOf(line.requests)
+    const result = await runOpenLoop({ target, connections: CONNECTIONS, perSecond, seconds: forSeconds, next })
+    return { ...latencies(result.latenciesMs), bad: result.bad }
+  }
+  for (const line of lines) await measure(line, seconds / 3)
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const line of lines) line.rounds.push(await measure(line, seconds))
+    say(`round ${round} of ${rounds}`)
+  }
+  await withFilter?.stop()
+  await without?.stop()
+
+  const of = (line: Line | undefined, figure: keyof Line['rounds'][number]): number =>
+    median(line?.rounds.map((round) => round[figure]) ?? [])
+  const find = (name: string, perSecond: number) => lines.find((l) => l.name === name && l.perSecond === perSecond)
+  const p99 = (name: string, perSecond: number): number => of(find(name, perSecond), 'p99')
+  return {
+    tables: [
+      {
+        title: `Time from due to done, ms; medians of ${rounds} rounds of ${seconds} s, ${tokens} tokens`,
+        columns: ['through', 'a second', 'p50', 'p90', 'p99', 'p99.9', 'not allowed'],
+        rows: lines.map((line) => [
+          line.name,
+          line.perSecond,
+          of(line, 'p50'),
+          of(line, 'p90'),
+          of(line, 'p99'),
+          of(line, 'p999'),
+          line.rounds.reduce((sum, round) => sum + round.bad, 0),
+        ]),
+      },
+    ],
+    figures: {
+      saturationPerSecond: saturation,
+      p99At1000: p99('sidecar', 1000),
+      floorP99At1000: p99('floor: grpc-js, our codec', 1000),
+      p99At1000ToFloor: p99('sidecar', 1000) / p99('floor: grpc-js, our codec', 1000),
+      envoyP99WithAt1000: p99('Envoy with the filter', 1000),
+      envoyP99WithoutAt1000: p99('Envoy without it', 1000),
+      envoyP50Added: of(find('Envoy with the filter', 1000), 'p50') - of(find('Envoy without it', 1000), 'p50'),
+    },
+  }
+}
+
+if (import.meta.main) await runBench('latency', benchLatency)

@@ -1,0 +1,108 @@
+/**
+ * What a remembered token costs: live bytes and resident memory with 10,000, 100,000 and 1,000,000 of them, each with its
+ * reply encoded; and the longest stall of the event loop while they fill, are read, and expire.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../scripts/envoy.ts'
+import { checkRequest, checkTarget, tokenOf } from './checks.ts'
+import { runClosedLoop } from './load/closed-loop.ts'
+import { pinSelfToLoadCore } from './machine/cores.ts'
+import { residentBytes } from './machine/cpu.ts'
+import { lookInside } from './machine/inside.ts'
+import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
+import { provideCli } from './servers/build.ts'
+import { startSidecar } from './servers/sidecar.ts'
+import { startKeyManager } from './servers/start.ts'
+
+/** As many as the key manager is asked at once: nothing queues, nothing is refused. */
+const CONNECTIONS = 2
+const STREAMS = 32
+
+async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
+  pinSelfToLoadCore()
+  const levels = quick ? [200, 500] : [10_000, 100_000, 1_000_000]
+  const expiring = quick ? 300 : 100_000
+  const expirySeconds = quick ? 2 : 25
+  const cli = provideCli(quick)
+  const keyManager = await startKeyManager()
+  const nodeFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
+
+  const open = async (capacity: number, more: string) => {
+    const inspectorPort = await freePort()
+    const sidecar = await startSidecar({
+      cli,
+      introspectUrl: keyManager.url,
+      nodeFlags: [...nodeFlags, `--inspect=127.0.0.1:${inspectorPort}`],
+      toml: `[caching]\ntokenCacheCapacity = ${capacity}\n${more}`,
+    })
+    const inside = await lookInside(inspectorPort)
+    const check = async (from: number, to: number): Promise<void> => {
+      const { bad } = await runClosedLoop({
+        target: checkTarget(sidecar.port),
+        connections: CONNECTIONS,
+        streams: STREAMS,
+        total: to - from,
+        next: (index) => checkRequest(tokenOf(from + index)),
+      })
+      if (bad > 0) throw new Error(`${bad} replies were not an allow`)
+    }
+    return { ...sidecar, inside, check }
+  }
+
+  const roomy = await open(Math.max(...levels), '')
+  const idleResident = residentBytes(roomy.pid)
+  // Code that was never run would count as the first tokens' memory.
+  await roomy.check(0, quick ? 20 : 2000)
+  await roomy.check(0, quick ? 20 : 2000)
+  const warm = { tokens: quick ? 20 : 2000, live: await roomy.inside.liveBytes() }
+  const rows: (string | number)[][] = [['idle', 0, '-', '-', idleResident / 1e6, '-', '-']]
+  const figures: Record<string, number> = { idleResidentMB: idleResident / 1e6 }
+  let filled = warm.tokens
+  for (const level of levels) {
+    await roomy.inside.longestStallMs()
+    await roomy.check(filled, level)
+    const fillStall = await roomy.inside.longestStallMs()
+    // A reply is encoded at the first hit.
+    await roomy.check(0, level)
+    const hitStall = await roomy.inside.longestStallMs()
+    const resident = residentBytes(roomy.pid)
+    const live = await roomy.inside.liveBytes()
+    filled = level
+    const each = (live - warm.live) / (level - warm.tokens)
+    rows.push(['filled', level, live / 1e6, each, resident / 1e6, fillStall, hitStall])
+    Object.assign(figures, {
+      [`bytesEachAt${level}`]: each,
+      [`residentMBAt${level}`]: resident / 1e6,
+      [`fillStallMsAt${level}`]: fillStall,
+      [`hitStallMsAt${level}`]: hitStall,
+    })
+    say(`${level} tokens: ${Math.round(each)} bytes each`)
+  }
+  roomy.inside.close()
+  await roomy.stop()
+
+  const shortLived = await open(expiring, `tokenCacheExpiryTime = "${expirySeconds}s"`)
+  await shortLived.check(0, expiring)
+  await wait(expirySeconds * 1000 + 200)
+  await shortLived.inside.longestStallMs()
+  const introspectionsBefore = (await keyManager.figures()).introspections
+  await shortLived.check(0, expiring)
+  const expireStall = await shortLived.inside.longestStallMs()
+  const again = (await keyManager.figures()).introspections - introspectionsBefore
+  if (again !== expiring) throw new Error(`${again} of ${expiring} answers had expired`)
+  shortLived.inside.close()
+  rows.push(['all expired, asked again', expiring, '-', '-', residentBytes(shortLived.pid) / 1e6, expireStall, '-'])
+  figures['expireStallMs'] = expireStall
+  return {
+    tables: [
+      {
+        title: 'Remembered tokens (live: heap and array buffers after a forced collection)',
+        columns: ['state', 'tokens', 'live MB', 'bytes a token', 'RSS MB', 'longest stall ms, misses', 'hits'],
+        rows,
+      },
+    ],
+    figures,
+  }
+}
+
+if (import.meta.main) await runBench('memory', benchMemory)
