@@ -2,7 +2,7 @@
 export const FIGURES = {
   F01: { allows: 0 },
   F02: { calls: 1000, leakedSockets: 0 },
-  F03: { openForMs: 200, timeoutMs: 300 },
+  F03: { openForMs: 200, timeoutMs: 300, connections: 8 },
   F04: { callsAMiss: 2 },
   F05: { probesWhileOpen: 1, failures: 5 },
   F06: { longestPauseSeconds: 10, callsBeforeIt: 0 },
