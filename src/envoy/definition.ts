@@ -1,28 +1,11 @@
-/** The gRPC service definitions, read from the proto files that come with the package. */
+/** The gRPC service definitions. The server's have codecs of our own; the loader's are for clients, and the oracle in tests. */
+import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js'
-import { loadSync } from '@grpc/proto-loader'
+import { readHealthReply, readHealthRequest, writeHealthReply, writeHealthRequest } from './health-message.ts'
 
-/** The package root holds both `src/` and `dist/`, so that the same step up finds `proto/` from either. */
-const protoDirectory = fileURLToPath(new URL('../../proto/', import.meta.url))
-
-const loaded = loadSync(['envoy/service/auth/v3/external_auth.proto', 'grpc/health/v1/health.proto'], {
-  includeDirs: [protoDirectory],
-  keepCase: true,
-  longs: String,
-  enums: String,
-  defaults: false,
-  oneofs: false,
-})
-
-/** `envoy.service.auth.v3.Authorization` with the loader's codecs (snake_case members, longs and enums as text): for clients, and the oracle in tests. */
-export const loadedAuthorization = service('envoy.service.auth.v3.Authorization')
-
-/** `grpc.health.v1.Health` with the loader's codecs. */
-export const loadedHealth = service('grpc.health.v1.Health')
-
-/** What the server registers for health: the loader's codecs are fast enough there. */
-export const healthService = loadedHealth
+const AUTHORIZATION = 'envoy.service.auth.v3.Authorization'
+const HEALTH = 'grpc.health.v1.Health'
 
 /** The Check method with bytes in and bytes out: `check-request.ts` and `check-response.ts` are the codec. */
 export type AuthorizationService = { readonly Check: MethodDefinition<Buffer, Buffer> }
@@ -33,7 +16,7 @@ export type AuthorizationService = { readonly Check: MethodDefinition<Buffer, Bu
  */
 export const authorizationService: AuthorizationService = {
   Check: {
-    path: '/envoy.service.auth.v3.Authorization/Check',
+    path: `/${AUTHORIZATION}/Check`,
     originalName: 'check',
     requestStream: false,
     responseStream: false,
@@ -44,7 +27,63 @@ export const authorizationService: AuthorizationService = {
   },
 }
 
-function service(name: string): ServiceDefinition {
+const healthCodec = {
+  requestStream: false,
+  requestSerialize: writeHealthRequest,
+  requestDeserialize: readHealthRequest,
+  responseSerialize: writeHealthReply,
+  responseDeserialize: readHealthReply,
+}
+
+/** What the server registers for health, and what a probe calls. */
+export const healthService: ServiceDefinition = {
+  Check: { ...healthCodec, path: `/${HEALTH}/Check`, originalName: 'check', responseStream: false },
+  Watch: { ...healthCodec, path: `/${HEALTH}/Watch`, originalName: 'watch', responseStream: true },
+}
+
+/** The Authorization service with the loader's codecs (snake_case members, longs and enums as text). */
+export const loadedAuthorization: ServiceDefinition = {
+  get Check() {
+    return loadedMethod('envoy/service/auth/v3/external_auth.proto', AUTHORIZATION, 'Check')
+  },
+}
+
+/** The Health service with the loader's codecs. */
+export const loadedHealth: ServiceDefinition = {
+  get Check() {
+    return loadedMethod('grpc/health/v1/health.proto', HEALTH, 'Check')
+  },
+  get Watch() {
+    return loadedMethod('grpc/health/v1/health.proto', HEALTH, 'Watch')
+  },
+}
+
+/** The package root holds both `src/` and `dist/`, so that the same step up finds `proto/` from either. */
+const protoDirectory = fileURLToPath(new URL('../../proto/', import.meta.url))
+const loadedServices = new Map<string, ServiceDefinition>()
+
+/** Read when first asked for: the loader takes 60 ms, a fifth of a sidecar's start, and the server never needs it. */
+function loadedMethod(file: string, serviceName: string, methodName: string): ServiceDefinition[string] {
+  let service = loadedServices.get(serviceName)
+  if (service === undefined) {
+    service = loadService(file, serviceName)
+    loadedServices.set(serviceName, service)
+  }
+  const method = service[methodName]
+  if (method === undefined) throw new Error(`proto/ does not define ${serviceName}/${methodName}`)
+  return method
+}
+
+function loadService(file: string, name: string): ServiceDefinition {
+  const { loadSync }: typeof import('@grpc/proto-loader') = createRequire(import.meta.url)('@grpc/proto-loader')
+  const loaded = loadSync(file, {
+    includeDirs: [protoDirectory],
+    keepCase: true,
+    longs: String,
+    enums: String,
+    defaults: false,
+    oneofs: false,
+  })
   const definition = loaded[name]
   if (definition === undefined || 'format' in definition) throw new Error(`proto/ does not define the service ${name}`)
   return definition
