@@ -17,13 +17,11 @@ const FIRST = 1
 const STATUSES: readonly string[] = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
 
 export function writeHealthRequest({ service = '' }: HealthRequestMessage): Buffer {
-  const piece = text(FIRST, service)
-  return service !== '' && Buffer.isBuffer(piece) ? piece : Buffer.alloc(0)
+  return service === '' ? Buffer.alloc(0) : Buffer.from(text(FIRST, service), 'latin1')
 }
 
 export function writeHealthReply({ status = 'UNKNOWN' }: HealthReplyMessage): Buffer {
-  const piece = integer(FIRST, Math.max(0, STATUSES.indexOf(status)))
-  return Buffer.isBuffer(piece) ? piece : Buffer.alloc(0)
+  return Buffer.from(integer(FIRST, Math.max(0, STATUSES.indexOf(status))), 'latin1')
 }
 
 /** Throws where the bytes are no such message: a health check, unlike a Check, may fail as a gRPC error. */
