@@ -22,7 +22,8 @@ export interface SidecarOptions {
   readonly env?: Readonly<Record<string, string>>
   /** More lines of TOML. */
   readonly toml?: string
-  readonly core?: number
+  /** `KEY=VALUE`, stronger than the file. */
+  readonly set?: readonly string[]
 }
 
 export const configuration = (introspectUrl: string, more = ''): string => `
@@ -47,9 +48,10 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-bench-'))
   const file = join(dir, 'micro-gw.conf')
   writeFileSync(file, configuration(options.introspectUrl, options.toml))
+  const set = (options.set ?? []).flatMap((pair) => ['--set', pair])
   const running = await startProcess({
-    command: [process.execPath, ...(options.nodeFlags ?? []), options.cli, 'serve', '--config', file],
-    core: options.core ?? SERVER_CORE,
+    command: [process.execPath, ...(options.nodeFlags ?? []), options.cli, 'serve', '--config', file, ...set],
+    core: SERVER_CORE,
     ...(options.env === undefined ? {} : { env: options.env }),
     ready: readStarted,
   })
