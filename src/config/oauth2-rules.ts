@@ -177,28 +177,20 @@ function readClients(
   settings: Settings,
   report: Report,
 ): readonly ClientMethod[] {
+  const readStrongClients = (method: StrongMethod): readonly ClientMethod[] => {
+    const secretKey = `${OAUTH2}.${section}.clientSecret`
+    const given = method === 'client_secret_jwt' && secrets.length > 0 ? secrets : [undefined]
+    return given.map((secret) => readStrongMethod(method, { id, secret, secretKey }, OAUTH2, settings, report))
+  }
   const strong = settings.text(`${OAUTH2}.clientAuthMethod`)
   if (strong === 'client_secret_jwt' || strong === 'private_key_jwt' || strong === 'tls_client_auth')
-    return readStrong(strong, section, id, secrets, settings, report)
+    return readStrongClients(strong)
   const bearer = settings.text(`${OAUTH2}.credentialBearer`)
   if (bearer === 'NO_BEARER') return [{ kind: 'none' }]
   const method = bearer === 'POST_BODY_BEARER' ? 'post' : 'header'
   // RFC 6749 section 2.3.1: a client may have an empty secret.
   const given = secrets.length === 0 ? [new Secret('')] : secrets
   return given.map((password) => ({ kind: 'basic', username: id, password, encoding: 'form', method }))
-}
-
-function readStrong(
-  method: StrongMethod,
-  section: Section,
-  id: string,
-  secrets: readonly Secret[],
-  settings: Settings,
-  report: Report,
-): readonly ClientMethod[] {
-  const secretKey = `${OAUTH2}.${section}.clientSecret`
-  const given = method === 'client_secret_jwt' && secrets.length > 0 ? secrets : [undefined]
-  return given.map((secret) => readStrongMethod(method, { id, secret, secretKey }, OAUTH2, settings, report))
 }
 
 function scopeOf(section: Section, settings: Settings): string {

@@ -5,13 +5,14 @@
 import type { Clock, Interest, Introspected, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
-import { createPostClient, type PostClient } from '../net/http.ts'
-import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
+import type { PostClient } from '../net/http.ts'
+import type { TlsOptions } from '../net/tls.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import type { Endpoints } from './discovery.ts'
 import { createFailureLog } from './failure-log.ts'
 import { createInactiveAlarm } from './inactive-alarm.ts'
 import { readIntrospectionAnswer } from './introspection-answer.ts'
+import { createIntrospectionClients } from './introspection-clients.ts'
 import type { Held, OwnToken, Taken } from './own-token.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
 
@@ -45,6 +46,13 @@ export interface IntrospectorDependencies {
   readonly endpoints?: (() => Endpoints | undefined | Promise<Endpoints | undefined>) | undefined
 }
 
+const UNEXPECTED: Introspected = {
+  kind: 'unavailable',
+  cause: 'network',
+  retryAfterMs: 0,
+  detail: 'the call failed unexpectedly',
+}
+
 interface Waiting {
   readonly token: string
   readonly interest: Interest
@@ -59,7 +67,7 @@ export function createIntrospector(
   const { clock, metrics, log } = dependencies
   const { ownToken } = dependencies
   const { security } = settings
-  const clients = createClients(settings, dependencies)
+  const clients = createIntrospectionClients(settings, dependencies)
   const authenticate = security.kind === 'own_token' ? undefined : createClientAuthentication(security, clock.wallMs)
   const authenticated = security.kind !== 'none'
   const failures = createFailureLog(log, clock)
@@ -101,7 +109,7 @@ export function createIntrospector(
       return readIntrospectionAnswer(result, options)
     } catch {
       // Fail closed: an answer that could not be read is none. The error may hold the token, so it goes no further.
-      return { kind: 'unavailable', cause: 'network', retryAfterMs: 0, detail: 'the call failed unexpectedly' }
+      return UNEXPECTED
     }
   }
 
@@ -124,7 +132,12 @@ export function createIntrospector(
     detail,
   })
 
-  const run = async (waiting: Waiting): Promise<void> => {
+  /** Resolves the waiting call whatever happens: what throws on the way is a failure of that call alone. */
+  const run = (waiting: Waiting): void => {
+    send(waiting).catch(() => waiting.resolve(UNEXPECTED))
+  }
+
+  const send = async (waiting: Waiting): Promise<void> => {
     const { token, resolve } = waiting
     const refused = refusal()
     if (refused !== undefined) return resolve(refused)
@@ -141,20 +154,32 @@ export function createIntrospector(
 
     inFlight += 1
     metrics.introspectionsInFlight(inFlight)
-    const sentAtMs = clock.monotonicMs()
-    const outcome = await call(token, held)
+    let outcome = UNEXPECTED
+    let verdict: Verdict = 'neutral'
+    try {
+      const sentAtMs = clock.monotonicMs()
+      outcome = await call(token, held)
+      verdict = judge(outcome)
+      note(outcome, clock.monotonicMs() - sentAtMs)
+    } catch {
+      // Fail closed; the place and the breaker's probe are given back whatever happened.
+      outcome = UNEXPECTED
+    }
     inFlight -= 1
     metrics.introspectionsInFlight(inFlight)
-    const verdict = judge(outcome)
+    breaker.settle(admission.probe, verdict)
+    resolve(outcome)
+    startWaiting()
+  }
+
+  /** What log, metrics and pause learn from an outcome. */
+  const note = (outcome: Introspected, tookMs: number): void => {
     failures.note(outcome)
     noteInactive(outcome)
     if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') {
       throttledUntilMs = Math.max(throttledUntilMs, clock.monotonicMs() + outcome.retryAfterMs)
     }
-    breaker.settle(admission.probe, verdict)
-    metrics.introspection(label(outcome), (clock.monotonicMs() - sentAtMs) / 1_000)
-    resolve(outcome)
-    startWaiting()
+    metrics.introspection(label(outcome), tookMs / 1_000)
   }
 
   /** Waiting for the own token takes a place like any call: what is sent at once afterwards stays bounded. */
@@ -222,47 +247,6 @@ export function createIntrospector(
     status: () => ({ breaker: breaker.state, inFlight, waiting: queue.size, lastError: failures.last() }),
     close: () => clients.close(),
   }
-}
-
-interface ClientOf {
-  readonly url: string
-  readonly client: PostClient
-}
-
-/** The client for the introspection endpoint: another one where discovery has moved it. Undefined: it is not known. */
-function createClients(
-  settings: KeyManagerConfig,
-  dependencies: IntrospectorDependencies,
-): (() => ClientOf | undefined | Promise<ClientOf | undefined>) & { close(): Promise<void> } {
-  const { endpoints } = dependencies
-  let current: ClientOf | undefined
-  const at = (url: string | undefined): ClientOf | undefined => {
-    if (url === undefined || url === current?.url) return current
-    void current?.client.close()
-    current = { url, client: dependencies.http ?? createHttp(url, settings, dependencies) }
-    return current
-  }
-  const written = settings.introspectUrl
-  if (written !== undefined) at(written)
-  const find = (): ClientOf | undefined | Promise<ClientOf | undefined> => {
-    if (written !== undefined || endpoints === undefined) return current
-    const known = endpoints()
-    return known instanceof Promise ? known.then((found) => at(found?.introspection)) : at(known?.introspection)
-  }
-  return Object.assign(find, { close: async () => current?.client.close() })
-}
-
-function createHttp(url: string, settings: KeyManagerConfig, { clock, tls }: IntrospectorDependencies): PostClient {
-  return createPostClient({
-    url,
-    connections: settings.maxInFlight,
-    timeoutMs: settings.timeoutMs,
-    connectTimeoutMs: settings.connectTimeoutMs,
-    maxAnswerSize: settings.maxAnswerSize,
-    tls: tls ?? readTlsOptions(settings.tls),
-    proxy: settings.proxy,
-    clock,
-  })
 }
 
 function isUnauthorized(outcome: Introspected): outcome is Extract<Introspected, { kind: 'unavailable' }> {

@@ -5,7 +5,8 @@
 import type { Clock, Log, OwnTokenMetrics } from '../authz/ports.ts'
 import type { Grants } from './grants.ts'
 import type { RefreshState } from './refresh-state.ts'
-import { type GrantResult, type OAuthError, refused } from './token-answer.ts'
+import { backoffMs, renewInMs } from './renewal-timing.ts'
+import { type GrantResult, refused } from './token-answer.ts'
 
 /** A token that serves; compared by identity, so that what was sent can be told from what replaced it. */
 export interface Held {
@@ -78,16 +79,6 @@ type GrantName = 'client_credentials' | 'password' | 'refresh_token' | 'direct'
 const DEFAULT_LIFE_MS = 300_000
 const REJECTED_FOR_MS = 30_000
 const LEAST_BETWEEN_RENEWALS_MS = 5_000
-const LONGEST_BACKOFF_MS = 30_000
-const LONGEST_REJECTED_BACKOFF_MS = 300_000
-/** RFC 6749 section 5.2: what the next attempt will not cure, but a person at the server may. */
-const FINAL: ReadonlySet<OAuthError | undefined> = new Set([
-  'invalid_client',
-  'invalid_grant',
-  'unauthorized_client',
-  'invalid_scope',
-])
-
 /** Starts obtaining at once, in the background. */
 export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const { clock, log, metrics, random, directToken } = options
@@ -146,8 +137,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
       log.warn('own_token_scope', { detail: 'the key manager granted fewer scopes than were asked for' })
     hold(
       { value: result.accessToken, expiresAtMs: clock.monotonicMs() + result.lifeMs },
-      // Product P21: at 80 % at the latest, up to a twentieth earlier.
-      result.lifeMs * (0.8 - 0.05 * random()),
+      renewInMs(result.lifeMs, random()),
     )
   }
 
@@ -194,7 +184,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     lastError = result.detail
     metrics.ownTokenRenewal(name, result.outcome)
     const token = state.kind === 'renewing' && state.token.expiresAtMs > clock.monotonicMs() ? state.token : undefined
-    const waitMs = Math.max(backoffMs(result), token === undefined ? 0 : LEAST_BETWEEN_RENEWALS_MS)
+    const waitMs = Math.max(backoffMs(failures, result, random()), token === undefined ? 0 : LEAST_BETWEEN_RENEWALS_MS)
     log.warn('own_token_failed', {
       grant: name,
       outcome: result.outcome,
@@ -207,13 +197,6 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     state = token === undefined ? { kind: 'failed', untilMs: atMs } : { kind: 'fresh', token, nextAtMs: atMs }
     if (token === undefined) metrics.ownTokenExpiresAt(undefined)
     schedule(waitMs)
-  }
-
-  const backoffMs = (result: Extract<GrantResult, { kind: 'refused' }>): number => {
-    const final = FINAL.has(result.error)
-    const [baseMs, longestMs] = final ? [REJECTED_FOR_MS, LONGEST_REJECTED_BACKOFF_MS] : [1_000, LONGEST_BACKOFF_MS]
-    const doubled = Math.min(baseMs * 2 ** Math.min(failures - 1, 20), longestMs)
-    return Math.max(doubled * (1 + 0.2 * random()), result.retryAfterMs)
   }
 
   const unavailable = (untilMs: number): Taken => ({
@@ -290,7 +273,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
 
   const holdDirect = (value: string): void => {
     const lifeMs = refreshToken === undefined ? Number.POSITIVE_INFINITY : DEFAULT_LIFE_MS
-    hold({ value, expiresAtMs: clock.monotonicMs() + lifeMs }, lifeMs * (0.8 - 0.05 * random()))
+    hold({ value, expiresAtMs: clock.monotonicMs() + lifeMs }, renewInMs(lifeMs, random()))
   }
 
   const begin = (): void => {

@@ -3,7 +3,7 @@
  * Every way out sends gRPC status 0 with a reply that was built as a deny or by a decision to allow (P01, E01, E03):
  * a gRPC error is an ALLOW where Envoy's `failure_mode_allow` is on, and so is an empty reply.
  */
-import type { handleUnaryCall, sendUnaryData } from '@grpc/grpc-js'
+import type { handleUnaryCall, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js'
 import type { Cancellation, CheckView, Clock, Decision, Denied, Log } from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
 import type { DecisionLog } from '../telemetry/decision-log.ts'
@@ -115,47 +115,62 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       for (const settle of waiting) settle(STOPPED)
     },
     handle(call, callback) {
-      const arrivedAtMs = clock.monotonicMs()
-      // grpc-js computed the deadline by the system's wall clock: the same clock says how much is left, whatever clock was injected.
-      const deadline = call.getDeadline()
-      const callerDeadlineAtMs =
-        deadline === Number.POSITIVE_INFINITY ? deadline : arrivedAtMs + Number(deadline) - systemClock.wallMs()
-
-      const graph = pipeline()
-      let check = UNREADABLE
-      let decided: Decision | Promise<Decision>
-      const cancellation: Cancellation = { cancelled: call.cancelled, whenCancelled: undefined }
       try {
-        check = graph.decode(call.request)
-        const untilMs = waitUntilMs(arrivedAtMs, callerDeadlineAtMs, graph.timeoutMs)
-        decided = graph.authorizer.authorize(check, untilMs, cancellation)
+        begin(call, callback)
       } catch (thrown) {
-        report('decide', thrown)
-        decided = INTERNAL_ERROR
+        // Before anything was sent: what comes after sending has a guard of its own.
+        report('answer', thrown)
+        callback(null, LAST_RESORT_DENY)
       }
-      if (!(decided instanceof Promise)) {
-        answer(call, callback, graph, check, decided, arrivedAtMs, callerDeadlineAtMs)
-        return
-      }
-
-      const settle = (decision: Decision): void => {
-        if (!waiting.delete(settle)) return
-        metrics.checksInFlight(-1)
-        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
-      }
-      waiting.add(settle)
-      metrics.checksInFlight(1)
-      call.on('cancelled', () => {
-        cancellation.cancelled = true
-        cancellation.whenCancelled?.()
-      })
-      decided
-        .catch((thrown: unknown) => {
-          report('decide', thrown)
-          return INTERNAL_ERROR
-        })
-        .then(settle)
-        .catch((thrown: unknown) => report('answer', thrown))
     },
+  }
+
+  function begin(call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>): void {
+    const arrivedAtMs = clock.monotonicMs()
+    // grpc-js computed the deadline by the system's wall clock: the same clock says how much is left, whatever clock was injected.
+    const deadline = call.getDeadline()
+    const callerDeadlineAtMs =
+      deadline === Number.POSITIVE_INFINITY ? deadline : arrivedAtMs + Number(deadline) - systemClock.wallMs()
+
+    const graph = pipeline()
+    let check = UNREADABLE
+    let decided: Decision | Promise<Decision>
+    const cancellation: Cancellation = { cancelled: call.cancelled, whenCancelled: undefined }
+    try {
+      check = graph.decode(call.request)
+      const untilMs = waitUntilMs(arrivedAtMs, callerDeadlineAtMs, graph.timeoutMs)
+      decided = graph.authorizer.authorize(check, untilMs, cancellation)
+    } catch (thrown) {
+      report('decide', thrown)
+      decided = INTERNAL_ERROR
+    }
+    if (!(decided instanceof Promise)) {
+      answer(call, callback, graph, check, decided, arrivedAtMs, callerDeadlineAtMs)
+      return
+    }
+
+    const settle = (decision: Decision): void => {
+      if (!waiting.delete(settle)) return
+      metrics.checksInFlight(-1)
+      try {
+        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
+      } catch (thrown) {
+        report('answer', thrown)
+        callback(null, LAST_RESORT_DENY)
+      }
+    }
+    waiting.add(settle)
+    metrics.checksInFlight(1)
+    call.on('cancelled', () => {
+      cancellation.cancelled = true
+      cancellation.whenCancelled?.()
+    })
+    decided
+      .catch((thrown: unknown) => {
+        report('decide', thrown)
+        return INTERNAL_ERROR
+      })
+      .then(settle)
+      .catch((thrown: unknown) => report('answer', thrown))
   }
 }
