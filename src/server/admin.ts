@@ -4,26 +4,40 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { HostPort } from '../config/config.ts'
-import type { DecisionLog } from '../telemetry/decision-log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
+import type { RecentDeny } from '../telemetry/decision-log.ts'
 import { VERSION } from '../telemetry/version.ts'
 import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
 import { renderStatusPage } from './status-page.ts'
+
+/** Of this process, or merged from several: then it has to be waited for. */
+type Awaitable<T> = T | Promise<T>
+
+/** What `/metrics` asks for. */
+export interface AdminMetrics {
+  exposition(): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+/** What `/decisions` asks for. */
+export interface AdminDecisions {
+  /** Newest first. */
+  recent(): Awaitable<readonly RecentDeny[]>
+  find(decisionId: string): Awaitable<RecentDeny | undefined>
+}
 
 export interface AdminOptions {
   readonly listen: HostPort
   /** Undefined: no local listener. */
   readonly localListen: HostPort | undefined
   /** Undefined, or false when called: `/metrics` is 404. */
-  readonly metrics: Metrics | undefined
+  readonly metrics: AdminMetrics | undefined
   /** Asked at each scrape, so that a reload can switch it; default true. */
   readonly metricsEnabled?: () => boolean
   /** Configuration loaded, listener bound, not draining. The key manager is no part of it. */
   readonly ready: () => boolean
   /** Redacted: secrets print themselves as `[redacted]`. */
   readonly config: () => object
-  readonly status: () => object
-  readonly decisions: DecisionLog
+  readonly status: () => Awaitable<object>
+  readonly decisions: AdminDecisions
 }
 
 export interface Admin {
@@ -72,7 +86,7 @@ async function replyOutside(options: AdminOptions, path: string): Promise<HttpRe
   }
 }
 
-function replyLocal(options: AdminOptions, path: string, request: IncomingMessage): HttpReply {
+async function replyLocal(options: AdminOptions, path: string, request: IncomingMessage): Promise<HttpReply> {
   if (!isLoopbackHost(request.headers.host)) {
     return { status: 421, contentType: 'text/plain', body: 'ask for a loopback name\n' }
   }
@@ -81,17 +95,17 @@ function replyLocal(options: AdminOptions, path: string, request: IncomingMessag
       return {
         status: 200,
         contentType: 'text/html; charset=utf-8',
-        body: renderStatusPage(VERSION, options.status(), options.decisions.recent()),
+        body: renderStatusPage(VERSION, await options.status(), await options.decisions.recent()),
       }
     case '/config':
       return json(options.config())
     case '/status':
-      return json(options.status())
+      return json(await options.status())
     case '/decisions':
-      return json({ decisions: options.decisions.recent() })
+      return json({ decisions: await options.decisions.recent() })
     default: {
       const id = /^\/decisions\/([0-9a-f]{8}-\d{12})$/.exec(path)?.[1]
-      const found = id === undefined ? undefined : options.decisions.find(id)
+      const found = id === undefined ? undefined : await options.decisions.find(id)
       return found === undefined ? NOT_FOUND : json(found)
     }
   }
