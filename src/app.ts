@@ -33,8 +33,9 @@ import { needsRestart, readServerTls } from './server/listeners.ts'
 import type { Pipeline } from './server/pipeline.ts'
 import type { ServerTls } from './server/server-tls.ts'
 import { createDecisionLog } from './telemetry/decision-log.ts'
+import type { ReloadOutcome } from './telemetry/label-sets.ts'
 import { createLog } from './telemetry/log.ts'
-import { createMetrics, type Metrics, type ReloadOutcome } from './telemetry/metrics.ts'
+import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 import { VERSION } from './telemetry/version.ts'
 
 export interface AppOptions {

@@ -2,20 +2,23 @@
  * Prometheus metrics, product contract section 7. The only file that knows prom-client.
  * Label sets are closed: never a token, subject, client, path or host.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type {
-  AllowReason,
-  CacheMetrics,
-  CacheResult,
-  DenyReason,
-  IntrospectionMetrics,
-  OwnTokenMetrics,
-  Reason,
-  UnavailableKind,
-} from '../authz/ports.ts'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
+import type { CacheMetrics, CacheResult, IntrospectionMetrics, OwnTokenMetrics, Reason } from '../authz/ports.ts'
+import {
+  ALLOW_REASONS,
+  BREAKER_STATES,
+  type BreakerState,
+  CACHE_RESULTS,
+  DENY_REASONS,
+  MEMORY_OPERATIONS,
+  OUTCOMES,
+  RELOAD_OUTCOMES,
+  RENEWAL_GRANTS,
+  RENEWAL_OUTCOMES,
+  type ReloadOutcome,
+  RULE_REASONS,
+} from './label-sets.ts'
 import { VERSION } from './version.ts'
-
-export type ReloadOutcome = 'success' | 'failure' | 'restart_required'
 
 export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMetrics {
   /** Once per Check. `error`: an `error_response` was sent. */
@@ -30,81 +33,97 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   /** The configuration of the start, which is not counted as a reload. */
   configLoaded(wallMs: number): void
   exposition(): Promise<{ readonly contentType: string; readonly body: string }>
+  /** All metrics with their values, for merging with those of other processes; plain data. */
+  snapshot(): Promise<readonly object[]>
 }
 
 const BUCKETS_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
-type IntrospectionOutcome = 'active' | 'inactive' | 'malformed' | UnavailableKind
-type BreakerState = 'closed' | 'open' | 'half_open'
+/** A count in a plain number, handed over at a scrape: prom-client builds a string of the labels at each `inc`. */
+interface Tally {
+  count: number
+}
 
-// Records rather than lists: the compiler asks for every member.
-const ALLOW_REASONS = { allowed: 0, allowed_anonymous: 0, allowed_preflight: 0 } satisfies Record<AllowReason, 0>
-const DENY_REASONS = {
-  not_http: 0,
-  malformed_request: 0,
-  invalid_route_policy: 0,
-  missing_credentials: 0,
-  malformed_credentials: 0,
-  inactive_token: 0,
-  expired_token: 0,
-  premature_token: 0,
-  wrong_issuer: 0,
-  wrong_audience: 0,
-  not_an_access_token: 0,
-  binding_failed: 0,
-  insufficient_scope: 0,
-  wrong_client: 0,
-  missing_claim: 0,
-  no_matching_rule: 0,
-  insufficient_authentication: 0,
-  ambiguous_path: 0,
-  key_manager_unavailable: 0,
-  overloaded: 0,
-  internal_error: 0,
-} satisfies Record<DenyReason, 0>
-const RENEWAL_GRANTS = { client_credentials: 0, password: 0, refresh_token: 0, direct: 0 } satisfies Record<
-  Parameters<OwnTokenMetrics['ownTokenRenewal']>[0],
-  0
->
-const RENEWAL_OUTCOMES = {
-  success: 0,
-  rejected: 0,
-  malformed: 0,
-  throttled: 0,
-  server_error: 0,
-  timeout: 0,
-  network: 0,
-  tls: 0,
-} satisfies Record<Parameters<OwnTokenMetrics['ownTokenRenewal']>[1], 0>
-const CACHE_RESULTS = { hit: 0, miss: 0, shared_hit: 0, stale: 0, none: 0 } satisfies Record<CacheResult, 0>
-const OUTCOMES = {
-  active: 0,
-  inactive: 0,
-  malformed: 0,
-  client_error: 0,
-  unauthorized: 0,
-  throttled: 0,
-  server_error: 0,
-  timeout: 0,
-  network: 0,
-  tls: 0,
-  rejected: 0,
-} satisfies Record<IntrospectionOutcome, 0>
-const BREAKER_STATES = { closed: 0, open: 0, half_open: 0 } satisfies Record<BreakerState, 0>
-const RELOAD_OUTCOMES = { success: 0, failure: 0, restart_required: 0 } satisfies Record<ReloadOutcome, 0>
+/** A counter of tallies; the function returned is called once for a set of labels. */
+function createTalliedCounter<Label extends string>(settings: {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: readonly Label[]
+  readonly registers: Registry[]
+}): (labels: Readonly<Record<Label, string>>) => Tally {
+  const tallies: { readonly labels: Readonly<Record<Label, string>>; readonly tally: Tally }[] = []
+  new Counter({
+    ...settings,
+    collect() {
+      this.reset()
+      for (const { labels, tally } of tallies) this.inc(labels, tally.count)
+    },
+  })
+  return (labels) => {
+    const tally: Tally = { count: 0 }
+    tallies.push({ labels, tally })
+    return tally
+  }
+}
 
-/** What the conditions of one rule can refuse for. */
-const RULE_REASONS = ['insufficient_scope', 'wrong_issuer', 'wrong_audience', 'wrong_client', 'missing_claim'] as const
+/** What was observed under one set of labels. */
+class Observations {
+  sum = 0
+  /** Above one bound and at or below the next; the last: above them all. */
+  readonly between: number[] = [...BUCKETS_SECONDS, 0].fill(0)
 
-/** What the memory tier reports; the shared one appears with its first operation. */
-const MEMORY_OPERATIONS = [
-  ['get', 'hit'],
-  ['get', 'miss'],
-  ['set', 'ok'],
-  ['delete', 'ok'],
-] as const
+  observe(seconds: number): void {
+    this.sum += seconds
+    let at = 0
+    while (at < BUCKETS_SECONDS.length && seconds > (BUCKETS_SECONDS[at] ?? 0)) at += 1
+    this.between[at] = (this.between[at] ?? 0) + 1
+  }
+}
 
-/** Binds one label value to a child, once: `labels()` hashes and looks up at each call. */
+/** A histogram that exports observations counted in plain numbers: prom-client takes them only one by one. */
+class TalliedHistogram extends Histogram {
+  private readonly settings: HistogramConfiguration<string>
+  private readonly observed: { readonly labels: Readonly<Record<string, string>>; readonly of: Observations }[] = []
+
+  constructor(settings: HistogramConfiguration<string>) {
+    super({ ...settings, buckets: BUCKETS_SECONDS })
+    this.settings = settings
+  }
+
+  /** Called once for a set of labels; all buckets start at 0. */
+  tally(labels: Readonly<Record<string, string>>): Observations {
+    const of = new Observations()
+    this.observed.push({ labels, of })
+    return of
+  }
+
+  /** What prom-client 15 reads its own values from, for the exposition and for `get()`. */
+  async getForPromString(): Promise<object> {
+    const { name, help } = this.settings
+    const values = this.observed.flatMap(({ labels, of }) => valuesOf(name, labels, of))
+    return { name, help, type: 'histogram', aggregator: 'sum', values }
+  }
+}
+
+function valuesOf(name: string, labels: Readonly<Record<string, string>>, { between, sum }: Observations): object[] {
+  let count = 0
+  const buckets = between.map((seen, at) => {
+    count += seen
+    return {
+      metricName: `${name}_bucket`,
+      labels: { le: BUCKETS_SECONDS[at] ?? '+Inf' },
+      sharedLabels: labels,
+      value: count,
+    }
+  })
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: {}, sharedLabels: labels, value: sum },
+    { metricName: `${name}_count`, labels: {}, sharedLabels: labels, value: count },
+  ]
+}
+
+/** Binds one label value to a child, once. */
 function children<Child>(bind: (value: string) => Child): (value: string) => Child {
   const bound = new Map<string, Child>()
   return (value) => {
@@ -129,18 +148,19 @@ export function createMetrics(): Metrics {
     registers,
   }).set({ version: VERSION, node: process.version }, 1)
 
-  const checks = new Counter({
+  const checks = createTalliedCounter({
     name: 'microgw_checks_total',
     help: 'Checks answered, by decision (error: an error_response was sent) and reason.',
     labelNames: ['decision', 'reason'],
     registers,
   })
-  const checksAllowed = children((reason) => checks.labels('allow', reason))
-  const checksDenied = children((reason) => checks.labels('deny', reason))
-  const checksFailed = children((reason) => checks.labels('error', reason))
-  for (const reason of Object.keys(ALLOW_REASONS)) checksAllowed(reason).inc(0)
-  for (const reason of Object.keys(DENY_REASONS)) checksDenied(reason).inc(0)
-  for (const reason of ['key_manager_unavailable', 'overloaded']) checksFailed(reason).inc(0)
+  const checksAllowed = children((reason) => checks({ decision: 'allow', reason }))
+  const checksDenied = children((reason) => checks({ decision: 'deny', reason }))
+  const checksFailed = children((reason) => checks({ decision: 'error', reason }))
+  // Known label sets start at 0.
+  Object.keys(ALLOW_REASONS).forEach(checksAllowed)
+  Object.keys(DENY_REASONS).forEach(checksDenied)
+  for (const reason of ['key_manager_unavailable', 'overloaded']) checksFailed(reason)
   const checksBy = { allow: checksAllowed, deny: checksDenied, error: checksFailed }
 
   const wouldDeny = new Counter({
@@ -151,15 +171,14 @@ export function createMetrics(): Metrics {
   })
   for (const reason of RULE_REASONS) wouldDeny.inc({ reason }, 0)
 
-  const durations = new Histogram({
+  const durations = new TalliedHistogram({
     name: 'microgw_check_duration_seconds',
     help: 'Time from reading a Check to its answer, by where the introspection answer came from.',
     labelNames: ['cache'],
-    buckets: BUCKETS_SECONDS,
     registers,
   })
-  const durationBy = children((cache) => durations.labels(cache))
-  for (const cache of Object.keys(CACHE_RESULTS)) durations.zero({ cache })
+  const durationBy = children((cache) => durations.tally({ cache }))
+  Object.keys(CACHE_RESULTS).forEach(durationBy)
 
   const inFlight = new Gauge({
     name: 'microgw_checks_in_flight',
@@ -167,20 +186,19 @@ export function createMetrics(): Metrics {
     registers,
   })
 
-  const introspections = new Counter({
+  const introspections = createTalliedCounter({
     name: 'microgw_introspections_total',
     help: 'Introspections, by outcome (rejected: no call was made).',
     labelNames: ['outcome'],
     registers,
   })
-  const introspectionsBy = children((outcome) => introspections.labels(outcome))
-  for (const outcome of Object.keys(OUTCOMES)) introspectionsBy(outcome).inc(0)
-  const introspectionDuration = new Histogram({
+  const introspectionsBy = children((outcome) => introspections({ outcome }))
+  Object.keys(OUTCOMES).forEach(introspectionsBy)
+  const introspectionDuration = new TalliedHistogram({
     name: 'microgw_introspection_duration_seconds',
     help: 'Time of one call to the key manager.',
-    buckets: BUCKETS_SECONDS,
     registers,
-  })
+  }).tally({})
   const introspectionsInFlight = new Gauge({
     name: 'microgw_introspections_in_flight',
     help: 'Calls to the key manager under way.',
@@ -192,16 +210,16 @@ export function createMetrics(): Metrics {
     registers,
   })
 
-  const operations = new Counter({
+  const operations = createTalliedCounter({
     name: 'microgw_cache_operations_total',
     help: 'Cache operations, by store, operation and result.',
     labelNames: ['store', 'operation', 'result'],
     registers,
   })
   const operationsBy = children((store) =>
-    children((operation) => children((result) => operations.labels(store, operation, result))),
+    children((operation) => children((result) => operations({ store, operation, result }))),
   )
-  for (const [operation, result] of MEMORY_OPERATIONS) operationsBy('memory')(operation)(result).inc(0)
+  for (const [operation, result] of MEMORY_OPERATIONS) operationsBy('memory')(operation)(result)
 
   let countEntries: () => number = () => 0
   new Gauge({
@@ -256,20 +274,22 @@ export function createMetrics(): Metrics {
 
   return {
     check(decision, reason, cache, seconds) {
-      checksBy[decision](reason).inc()
+      checksBy[decision](reason).count += 1
       durationBy(cache).observe(seconds)
     },
     wouldDeny: (reason) => wouldDeny.inc({ reason }),
     checksInFlight: (delta) => inFlight.inc(delta),
     introspection(outcome, seconds) {
-      introspectionsBy(outcome).inc()
+      introspectionsBy(outcome).count += 1
       if (seconds !== undefined) introspectionDuration.observe(seconds)
     },
     introspectionsInFlight: (count) => introspectionsInFlight.set(count),
     breaker: setBreaker,
     ownTokenRenewal: (grant, outcome) => renewals.inc({ grant, outcome }),
     ownTokenExpiresAt: (wallMs) => ownTokenExpiry.set((wallMs ?? 0) / 1000),
-    cacheOperation: (store, operation, result) => operationsBy(store)(operation)(result).inc(),
+    cacheOperation(store, operation, result) {
+      operationsBy(store)(operation)(result).count += 1
+    },
     waiterJoined: () => waiters.inc(),
     cacheEntries(count) {
       countEntries = count
@@ -280,5 +300,6 @@ export function createMetrics(): Metrics {
     },
     configLoaded: (wallMs) => lastReload.set(wallMs / 1000),
     exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
+    snapshot: () => register.getMetricsAsJSON(),
   }
 }
