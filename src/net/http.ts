@@ -6,7 +6,6 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
-import got from 'got'
 import { Client, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
@@ -211,8 +210,10 @@ export type TextResult =
  * One rare call, through got, on a connection of its own. Never rejects; any status is an answer. got has no cap on
  * the body and no default timeout: it is read as a stream and cut here.
  */
-export function fetchText(url: string, options: FetchOptions): Promise<TextResult> {
-  return new Promise((resolve) => {
+export async function fetchText(url: string, options: FetchOptions): Promise<TextResult> {
+  // Loaded when first needed: it takes a fifth of the whole start, and without an own token it may never be.
+  const { default: got } = await import('got')
+  return await new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
     let status = 0
