@@ -71,6 +71,7 @@ describe('architecture', () => {
   it('each foreign library has its folder or file', () => {
     expect(usersOf('got')).to.deep.equal(['net/http.ts'])
     expect(usersOf('prom-client')).to.deep.equal(['telemetry/metrics.ts'])
+    expect(usersOf('@opentelemetry/api')).to.deep.equal(['telemetry/trace.ts'])
     expect(usersOf('pino')).to.deep.equal(['telemetry/log.ts'])
     expect(usersOf('keyv').every((file) => file.startsWith('cache/'))).to.equal(true)
     expect(usersOf('undici').every((file) => file.startsWith('net/'))).to.equal(true)

@@ -9,6 +9,7 @@ import type {
   CacheMetrics,
   CacheResult,
   Cancellation,
+  CheckTrace,
   Clock,
   Interest,
   Introspected,
@@ -36,7 +37,7 @@ export interface Answers {
 
 interface Flight {
   readonly landed: Promise<Found>
-  readonly interest: { wanted: boolean; whenLost: (() => void) | undefined }
+  readonly interest: { wanted: boolean; whenLost: (() => void) | undefined; readonly trace: CheckTrace | undefined }
   waiters: number
 }
 
@@ -85,13 +86,13 @@ export function createAnswers(
     return { ok: true, answer, cache: 'miss' }
   }
 
-  function board(key: string, token: string, maxAgeMs: number | undefined): Flight {
+  function board(key: string, token: string, maxAgeMs: number | undefined, trace: CheckTrace | undefined): Flight {
     const underWay = flights.get(key)
     if (underWay !== undefined) {
       metrics.waiterJoined()
       return underWay
     }
-    const interest = { wanted: true, whenLost: undefined }
+    const interest = { wanted: true, whenLost: undefined, trace }
     // The flight is in the map before `fly` runs, so that its end always finds it there.
     const { promise, resolve } = Promise.withResolvers<Found>()
     const flight: Flight = { landed: promise, interest, waiters: 0 }
@@ -122,7 +123,7 @@ export function createAnswers(
     },
     ask(key, token, deadlineMs, maxAgeMs, cancellation) {
       if (cancellation.cancelled) return Promise.resolve(LATE)
-      const flight = board(key, token, maxAgeMs)
+      const flight = board(key, token, maxAgeMs, cancellation.trace)
       flight.waiters += 1
       flight.interest.wanted = true
       return new Promise((resolve) => {

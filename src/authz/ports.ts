@@ -53,8 +53,8 @@ export interface Claims {
   readonly isAccessToken: boolean
   /** True where `cnf` holds a confirmation: the token is bound to a key. */
   readonly isBound: boolean
-  /** Every member as the key manager sent it; own properties only (`Object.hasOwn`). Deeply frozen. */
-  readonly members: Readonly<Record<string, unknown>>
+  /** The JSON object as the key manager sent it, well-formed: `membersOf` reads the members that have no field here. */
+  readonly json: string
 }
 
 /** What is remembered. Frozen, but for the reply slot. */
@@ -117,6 +117,21 @@ export interface Interest {
   readonly wanted: boolean
   /** Set by whoever queues: called once, when the last waiter gives up. */
   whenLost: (() => void) | undefined
+  /** Of the Check that asked first. */
+  readonly trace?: CheckTrace | undefined
+}
+
+/** The trace a Check belongs to, for the calls that are made on its behalf. */
+export interface CheckTrace {
+  /** One call to `url` begins; undefined: it belongs to no trace. Never throws. */
+  call(url: string): TracedCall | undefined
+}
+
+export interface TracedCall {
+  /** W3C trace context, to be sent along. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Once, with the HTTP status or why there is none. Never throws. */
+  end(outcome: number | UnavailableKind): void
 }
 
 export interface Introspector {
@@ -245,6 +260,8 @@ export interface Authorizer {
 export interface Cancellation {
   cancelled: boolean
   whenCancelled: (() => void) | undefined
+  /** What the caller hands on beside it: the trace its call belongs to. */
+  trace?: CheckTrace | undefined
 }
 
 /** Structured log. `event` is a stable snake_case name; fields are already safe: never a token, a secret or a foreign error's text. */

@@ -2,7 +2,15 @@
  * The request half of introspection: a bounded queue, the breaker and an honoured 429 in front of one POST. Nothing
  * here rejects: whatever goes wrong is an outcome, and none of them allows.
  */
-import type { Clock, Interest, Introspected, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
+import type {
+  CheckTrace,
+  Clock,
+  Interest,
+  Introspected,
+  IntrospectionMetrics,
+  Introspector,
+  Log,
+} from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
@@ -89,7 +97,7 @@ export function createIntrospector(
   metrics.breaker(breaker.state)
 
   /** One POST, by this own token or as a client. */
-  const post = async (token: string, held: Held | undefined): Promise<Introspected> => {
+  const post = async (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
     try {
       const http = await clients()
       if (http === undefined) return noCall('the introspection endpoint is not known: discovery has not succeeded', 0)
@@ -103,7 +111,10 @@ export function createIntrospector(
       if (held !== undefined) Object.assign(headers, { authorization: `Bearer ${held.value}` })
       else if (authenticate === undefined) return noCall('there is no own token', 0)
       else await authenticate({ url: http.url, headers, form })
+      const traced = trace?.call(http.url)
+      if (traced !== undefined) Object.assign(headers, traced.headers)
       const result = await http.client.post(headers, form.toString())
+      traced?.end(result.ok ? result.status : result.kind)
       if (!result.ok) return { kind: 'unavailable', cause: result.kind, retryAfterMs: 0, detail: result.detail }
       const options = { lenientExp: settings.lenientExp, authenticated, nowWallMs: clock.wallMs() }
       return readIntrospectionAnswer(result, options)
@@ -114,12 +125,12 @@ export function createIntrospector(
   }
 
   /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
-  const call = async (token: string, held: Held | undefined): Promise<Introspected> => {
-    const outcome = await post(token, held)
+  const call = async (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
+    const outcome = await post(token, held, trace)
     if (ownToken === undefined || held === undefined || !isUnauthorized(outcome)) return outcome
     const next = await ownToken.refused(held)
     if (next.kind === 'unavailable') return { ...outcome, retryAfterMs: next.retryAfterMs }
-    const again = await post(token, next.token)
+    const again = await post(token, next.token, trace)
     // Nobody waits for what comes of it: this call had its second try.
     if (isUnauthorized(again)) void ownToken.refused(next.token)
     return again
@@ -158,7 +169,7 @@ export function createIntrospector(
     let verdict: Verdict = 'neutral'
     try {
       const sentAtMs = clock.monotonicMs()
-      outcome = await call(token, held)
+      outcome = await call(token, held, waiting.interest.trace)
       verdict = judge(outcome)
       note(outcome, clock.monotonicMs() - sentAtMs)
     } catch {

@@ -8,6 +8,7 @@ import type { Cancellation, CheckView, Clock, Decision, Denied, Log } from '../a
 import { systemClock } from '../clock.ts'
 import type { DecisionLog } from '../telemetry/decision-log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { type BegunTrace, createTracing } from '../telemetry/trace.ts'
 import { waitUntilMs } from './deadline.ts'
 import { createDecisionIds } from './decision-id.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -63,6 +64,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   const { pipeline, clock, metrics, log } = dependencies
   const record = createRecord(dependencies)
   const nextDecisionId = createDecisionIds()
+  const tracing = createTracing()
   const waiting = new Set<(decision: Decision) => void>()
 
   /** `what` is ours; the exception's text is foreign and may quote the request. */
@@ -88,6 +90,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     decided: Decision,
     arrivedAtMs: number,
     callerDeadlineAtMs: number,
+    trace: BegunTrace | undefined,
   ): void {
     const decisionId = nextDecisionId()
     let decision = decided
@@ -103,7 +106,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     }
     callback(null, reply)
     try {
-      record(check, decision, decisionId, answeredAtMs - arrivedAtMs, graph.unavailable)
+      record(check, decision, decisionId, answeredAtMs - arrivedAtMs, graph.unavailable, trace)
     } catch (thrown) {
       report('record', thrown)
     }
@@ -135,9 +138,12 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     const graph = pipeline()
     let check = UNREADABLE
     let decided: Decision | Promise<Decision>
-    const cancellation: Cancellation = { cancelled: call.cancelled, whenCancelled: undefined }
+    let trace: BegunTrace | undefined
+    const cancellation: Cancellation = { cancelled: call.cancelled, whenCancelled: undefined, trace: undefined }
     try {
       check = graph.decode(call.request)
+      trace = tracing.begin(call.metadata, check)
+      cancellation.trace = trace
       const untilMs = waitUntilMs(arrivedAtMs, callerDeadlineAtMs, graph.timeoutMs)
       decided = graph.authorizer.authorize(check, untilMs, cancellation)
     } catch (thrown) {
@@ -145,7 +151,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       decided = INTERNAL_ERROR
     }
     if (!(decided instanceof Promise)) {
-      answer(call, callback, graph, check, decided, arrivedAtMs, callerDeadlineAtMs)
+      answer(call, callback, graph, check, decided, arrivedAtMs, callerDeadlineAtMs, trace)
       return
     }
 
@@ -153,7 +159,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       if (!waiting.delete(settle)) return
       metrics.checksInFlight(-1)
       try {
-        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs)
+        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs, trace)
       } catch (thrown) {
         report('answer', thrown)
         callback(null, LAST_RESORT_DENY)
