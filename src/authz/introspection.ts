@@ -42,6 +42,15 @@ export function inactiveAnswer(nowMonotonicMs: number, settings: LifeSettings): 
   })
 }
 
+/**
+ * Every member as the key manager sent it; own properties only (`Object.hasOwn`). Parsed anew at each call: few need it,
+ * and as text an answer takes a third of the memory and gives the collector nothing to walk.
+ */
+export function membersOf({ json }: Claims): Readonly<Record<string, unknown>> {
+  const members: Readonly<Record<string, unknown>> = JSON.parse(json)
+  return members
+}
+
 /** `expired_token`, `premature_token` or undefined. `skewMs` is 0 for a remembered answer. */
 export function untimely(claims: Claims, nowWallMs: number, skewMs: number): DenyReason | undefined {
   if (claims.expSec !== undefined && claims.expSec * 1000 + skewMs <= nowWallMs) return 'expired_token'

@@ -2,6 +2,7 @@
  * Policy: three layers ([policy], the first matching rule, the route's context), each of which must hold by itself.
  * Pure and synchronous; runs on every Check, hit or miss.
  */
+import { membersOf } from './introspection.ts'
 import { normalisePath, pathMatches } from './path.ts'
 import type { CheckView, Claims, DenyReason, PolicyLayer, PolicyRule, PolicySettings } from './ports.ts'
 import type { RoutePolicy } from './route.ts'
@@ -96,7 +97,7 @@ const CHECKS: readonly {
     holds: (layer, claims) =>
       layer.clients.length === 0 || (claims.clientId !== undefined && layer.clients.includes(claims.clientId)),
   },
-  { reason: 'missing_claim', holds: (layer, claims) => layer.requiredClaims.every((name) => carries(claims, name)) },
+  { reason: 'missing_claim', holds: (layer, claims) => carriesAll(claims, layer.requiredClaims) },
 ]
 
 /** What the token falls short of, or undefined. */
@@ -116,7 +117,9 @@ function scopeOf(reason: DenyReason, layer: PolicyLayer): string {
 const anyOf = (wanted: readonly string[], held: readonly string[]): boolean =>
   wanted.length === 0 || wanted.some((word) => held.includes(word))
 
-function carries(claims: Claims, name: string): boolean {
+function carriesAll(claims: Claims, names: readonly string[]): boolean {
+  if (names.length === 0) return true
+  const members = membersOf(claims)
   // A null is absence (spec: tolerance cases).
-  return Object.hasOwn(claims.members, name) && claims.members[name] !== null
+  return names.every((name) => Object.hasOwn(members, name) && members[name] !== null)
 }

@@ -3,7 +3,7 @@ import type { ActiveAnswer, AllowedWithoutToken, CacheResult, Claims, Decision, 
 import { type RefusalSettings, refusalFor } from './refusal.ts'
 import { checkResponse, removals } from './reply-message.ts'
 import type { StructMember } from './struct.ts'
-import { claimOf, type HeaderRules, headersFor, headersToRemove } from './upstream-headers.ts'
+import { createClaimReader, type HeaderRules, headersFor, headersToRemove } from './upstream-headers.ts'
 import { DECISION_ID, MAX_AGE_SECONDS, type Piece, Template } from './wire-writer.ts'
 
 export interface ReplySettings extends RefusalSettings, HeaderRules {
@@ -107,8 +107,9 @@ function claimMembers(claims: Claims, more: readonly string[]): readonly StructM
     ['exp', claims.expSec],
     ['max_age_seconds', MAX_AGE_SECONDS],
   ]
+  const claimOf = createClaimReader(claims)
   for (const name of new Set(more)) {
-    if (!OWN_MEMBERS.has(name)) members.push([name, claimOf(claims, name)])
+    if (!OWN_MEMBERS.has(name)) members.push([name, claimOf(name)])
   }
   return members
 }

@@ -1,4 +1,5 @@
 /** Which headers an allow sets for the upstream and which it removes. Pure. */
+import { membersOf } from '../authz/introspection.ts'
 import type { Claims } from '../authz/ports.ts'
 
 /** Product section 2.2: a longer value is dropped, and the header removed. */
@@ -22,9 +23,10 @@ export interface UpstreamHeader {
 export function headersFor(claims: Claims, rules: HeaderRules): readonly UpstreamHeader[] {
   const headers: UpstreamHeader[] = []
   const names = new Set<string>()
+  const claimOf = createClaimReader(claims)
   for (const { header, claim } of rules.upstreamHeaders) {
     if (names.has(header)) continue
-    const value = headerValue(claimOf(claims, claim))
+    const value = headerValue(claimOf(claim))
     if (value === undefined) continue
     names.add(header)
     headers.push({ name: header, value })
@@ -50,19 +52,26 @@ export function headersToRemove(
   return [...removed].filter((name) => !names.has(name) && !name.startsWith(':') && name !== 'host')
 }
 
-/** The claim by its name in the configuration; `scope` and `client_id` as the answer was read, not as it was spelt. */
-export function claimOf(claims: Claims, name: string): unknown {
-  switch (name) {
-    case 'sub':
-      return claims.sub
-    case 'username':
-      return claims.username
-    case 'client_id':
-      return claims.clientId
-    case 'scope':
-      return claims.scopes.join(' ')
-    default:
-      return Object.hasOwn(claims.members, name) ? claims.members[name] : undefined
+/**
+ * Reads claims by their names in the configuration; `scope` and `client_id` as the answer was read, not as it was spelt.
+ * The answer is parsed once, and only where a name asks for more than every answer is read for.
+ */
+export function createClaimReader(claims: Claims): (name: string) => unknown {
+  let members: Readonly<Record<string, unknown>> | undefined
+  return (name) => {
+    switch (name) {
+      case 'sub':
+        return claims.sub
+      case 'username':
+        return claims.username
+      case 'client_id':
+        return claims.clientId
+      case 'scope':
+        return claims.scopes.join(' ')
+      default:
+        members ??= membersOf(claims)
+        return Object.hasOwn(members, name) ? members[name] : undefined
+    }
   }
 }
 

@@ -92,7 +92,7 @@ function readJson(answer: RawAnswer): JsonResult {
     return refused('the body is not JSON')
   }
   if (!isObject(value)) return refused('the JSON is not an object')
-  if (!freezeWellFormed(value)) return refused('a string holds a lone surrogate')
+  if (!isWellFormed(value)) return refused('a string holds a lone surrogate')
   return { ok: true, members: value, text }
 }
 
@@ -105,12 +105,11 @@ function contentTypeProblem(value: AnswerHeaders[string]): string | undefined {
   return 'the Content-Type is not JSON'
 }
 
-/** Freezes it all, at most 32 levels; false where a name or a text is not well-formed Unicode. */
-function freezeWellFormed(value: unknown): boolean {
+/** At most 32 levels; false where a name or a text is not well-formed Unicode. */
+function isWellFormed(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value !== 'object' || value === null) return true
-  Object.freeze(value)
-  return Object.entries(value).every(([name, item]) => name.isWellFormed() && freezeWellFormed(item))
+  return Object.entries(value).every(([name, item]) => name.isWellFormed() && isWellFormed(item))
 }
 
 function refusesToken(answer: RawAnswer): boolean {

@@ -15,11 +15,18 @@ const NOT_ACCESS_TOKENS: ReadonlySet<string> = new Set(['refresh', 'refresh_toke
 export interface ClaimOptions {
   /** Accept `exp` and `nbf` as numeric strings. */
   readonly lenientExp: boolean
-  /** The JSON text, for identifiers that are numbers too long to be exact. */
+  /** The JSON text that `members` were read from. */
   readonly text: string
 }
 
-/** `members` must be deeply frozen by now. Throws MalformedMember. */
+/** Longest value that is shared, characters, and how many are: what a server repeats is short, and there is little of it. */
+const LONGEST_SHARED = 2048
+const MOST_SHARED = 1024
+
+/** One copy for all the tokens that carry the same scopes, audience, issuer or client. */
+const shared = new Map<string, string | readonly string[]>()
+
+/** Throws MalformedMember. */
 export function readClaims(members: Members, options: ClaimOptions): Claims {
   const identifier = (name: string): string | undefined => readIdentifier(members, name, options.text)
   identifier('jti')
@@ -31,17 +38,41 @@ export function readClaims(members: Members, options: ClaimOptions): Claims {
   return Object.freeze({
     sub: identifier('sub'),
     username: identifier('username'),
-    clientId: identifier('client_id') ?? identifier('azp'),
-    iss: readText(members, 'iss'),
-    audience: Object.freeze(readList(members, 'aud')),
-    scopes: Object.freeze(readScopes(members)),
-    tokenType: readText(members, 'token_type'),
+    clientId: sharedText(identifier('client_id') ?? identifier('azp')),
+    iss: sharedText(readText(members, 'iss')),
+    audience: sharedList(readList(members, 'aud')),
+    scopes: sharedList(readScopes(members)),
+    tokenType: sharedText(readText(members, 'token_type')),
     expSec: expSec !== undefined && expSec >= NEVER ? undefined : expSec,
     nbfSec: nbfSec !== undefined && nbfSec >= NEVER ? undefined : nbfSec,
     isAccessToken: !['token_use', 'token_type', 'typ'].some((name) => namesAnotherToken(read(members, name))),
     isBound: cnf !== undefined && Object.keys(cnf).length > 0,
-    members,
+    json: options.text,
   })
+}
+
+function sharedText(text: string | undefined): string | undefined {
+  if (text === undefined || text.length > LONGEST_SHARED) return text
+  const known = shared.get(text)
+  if (typeof known === 'string') return known
+  share(text, text)
+  return text
+}
+
+function sharedList(items: readonly string[]): readonly string[] {
+  const frozen = Object.freeze(items)
+  // A list's key begins with a bracket, and is told from a text that does by what it leads to.
+  const key = JSON.stringify(items)
+  if (key.length > LONGEST_SHARED) return frozen
+  const known = shared.get(key)
+  if (typeof known === 'object') return known
+  share(key, frozen)
+  return frozen
+}
+
+function share(key: string, value: string | readonly string[]): void {
+  if (shared.size >= MOST_SHARED) shared.clear()
+  shared.set(key, value)
 }
 
 /** An own member, `null` read as absence. */

@@ -31,7 +31,7 @@ function deny(reason: DenyReason, from = encoder): ReadReply {
 }
 
 function allow(members: Readonly<Record<string, unknown>> = {}, from = encoder): ReadReply {
-  const answer = answerOf(claimsOf({ sub: 'user-1', scopes: ['a', 'b'], members }))
+  const answer = answerOf(claimsOf({ sub: 'user-1', scopes: ['a', 'b'], json: JSON.stringify(members) }))
   const decision = {
     allow: true,
     reason: 'allowed',

@@ -29,7 +29,9 @@ const claims = fc
     audience: fc.array(anyText, { maxLength: 3 }),
     scopes: fc.array(anyText, { maxLength: 5 }),
     expSec: fc.option(fc.nat(), { nil: undefined }),
-    members: fc.dictionary(fc.constantFrom('tenant', 'roles', '__proto__', 'constructor'), json),
+    json: fc
+      .dictionary(fc.constantFrom('tenant', 'roles', '__proto__', 'constructor'), json)
+      .map((members) => JSON.stringify(members)),
   })
   .map(claimsOf)
 
@@ -75,7 +77,7 @@ describe('envoy/check-response, by chance', () => {
     const encoder = createReplyEncoder(settings)
     fc.assert(
       fc.property(json, (tenant) => {
-        const answer = answerOf(claimsOf({ members: { tenant } }))
+        const answer = answerOf(claimsOf({ json: JSON.stringify({ tenant }) }))
         const decision = { allow: true, reason: 'allowed', cache: 'hit', answer, maxAgeSeconds: 1 } as const
         const reply = decodeReply(encoder.encode({ ...decision, wouldDeny: undefined }, DECISION))
         // Through JSON: -0 is not what is looked at here. Own `__proto__` members come through like any other.

@@ -30,7 +30,7 @@ export function claims(more: Partial<Claims> = {}): Claims {
     nbfSec: undefined,
     isAccessToken: true,
     isBound: false,
-    members: { active: true, sub: 'alice' },
+    json: '{"active":true,"sub":"alice"}',
     ...more,
   }
 }

@@ -24,7 +24,7 @@ const answer: ActiveAnswer = {
     nbfSec: undefined,
     isAccessToken: true,
     isBound: false,
-    members: { active: true, sub: 'alice' },
+    json: '{"active":true,"sub":"alice"}',
   },
   storedAtMs: 0,
   lifeMs: 60_000,

@@ -69,7 +69,7 @@ describe('the authorizer', () => {
       [{ policy: { clients: ['other'] } }, { clientId: undefined }, 'wrong_client'],
       [{ policy: { requiredClaims: ['token_type'] } }, {}, 'missing_claim'],
       [{ policy: { requiredClaims: ['__proto__'] } }, {}, 'missing_claim'],
-      [{ policy: { requiredClaims: ['sub'] } }, { members: { sub: null } }, 'missing_claim'],
+      [{ policy: { requiredClaims: ['sub'] } }, { json: '{"sub":null}' }, 'missing_claim'],
       [{ policy: { noMatch: 'deny' } }, {}, 'no_matching_rule'],
     ]
     for (const [options, more, reason] of cases) {

@@ -133,7 +133,7 @@ export function claimsOf(changes: Partial<Claims> = {}): Claims {
     nbfSec: undefined,
     isAccessToken: true,
     isBound: false,
-    members: {},
+    json: '{}',
     ...changes,
   }
 }
