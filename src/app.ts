@@ -32,6 +32,7 @@ import { createHealth } from './server/health.ts'
 import { needsRestart, readServerTls } from './server/listeners.ts'
 import type { Pipeline } from './server/pipeline.ts'
 import type { ServerTls } from './server/server-tls.ts'
+import type { Status } from './server/status.ts'
 import { createDecisionLog } from './telemetry/decision-log.ts'
 import type { ReloadOutcome } from './telemetry/label-sets.ts'
 import { createLog } from './telemetry/log.ts'
@@ -93,7 +94,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   let graph = buildGraph(loaded.config, undefined, { clock, metrics, log })
   let isReady = false
   let restartRequired = false
-  let loadedAt = new Date(clock.wallMs()).toISOString()
+  const startedAt = new Date(clock.wallMs()).toISOString()
+  let loadedAt = startedAt
   metrics.cacheEntries(() => graph.memory.active.size() + graph.memory.inactive.size())
   metrics.configLoaded(clock.wallMs())
 
@@ -118,15 +120,22 @@ export async function startApp(options: AppOptions): Promise<App> {
   announceKeyManager(graph.config, graph.client, log)
   let unwatch = watchFiles(loaded.files, () => void reload(), clock)
 
-  function status(): object {
+  function status(): Status {
     return {
       version: VERSION,
       ready: isReady,
+      startedAt,
       configLoadedAt: loadedAt,
       restartRequired,
       checksInFlight: server.inFlight(),
       keyManager: { url: urlOf(graph.config), ...graph.client.status() },
-      cache: { active: graph.memory.active.size(), inactive: graph.memory.inactive.size() },
+      cache: {
+        active: graph.memory.active.size(),
+        inactive: graph.memory.inactive.size(),
+        activeCapacity: graph.config.caching.tokenCacheCapacity,
+        inactiveCapacity: graph.config.caching.inactiveCapacity,
+      },
+      totals: metrics.totals(),
     }
   }
 

@@ -38,6 +38,13 @@ export interface KeyManagerStatus {
   readonly waiting: number
   /** What went wrong last, in our own words; undefined after a good answer. */
   readonly lastError: string | undefined
+  /** How long the breaker or an honoured 429 lets no call out; undefined: it does. */
+  readonly pausedForMs: number | undefined
+  /** Calls of this configuration; the probe at the start is none. */
+  readonly lastSuccess: { readonly at: string; readonly tookMs: number } | undefined
+  readonly lastFailure:
+    | { readonly at: string; readonly tookMs: number; readonly cause: string; readonly detail: string }
+    | undefined
 }
 
 export interface IntrospectorDependencies {
@@ -84,6 +91,8 @@ export function createIntrospector(
   const queue = new Set<Waiting>()
   let inFlight = 0
   let throttledUntilMs = Number.NEGATIVE_INFINITY
+  let lastSuccess: KeyManagerStatus['lastSuccess']
+  let lastFailure: KeyManagerStatus['lastFailure']
 
   const breaker = createBreaker({
     failures: settings.breaker.failures,
@@ -187,10 +196,18 @@ export function createIntrospector(
   const note = (outcome: Introspected, tookMs: number): void => {
     failures.note(outcome)
     noteInactive(outcome)
+    noteTime(outcome, tookMs)
     if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') {
       throttledUntilMs = Math.max(throttledUntilMs, clock.monotonicMs() + outcome.retryAfterMs)
     }
     metrics.introspection(label(outcome), tookMs / 1_000)
+  }
+
+  const noteTime = (outcome: Introspected, tookMs: number): void => {
+    const time = { at: new Date(clock.wallMs()).toISOString(), tookMs: Math.round(tookMs) }
+    if (outcome.kind === 'active' || outcome.kind === 'inactive') lastSuccess = time
+    else if (outcome.kind === 'malformed') lastFailure = { ...time, cause: 'malformed', detail: outcome.detail }
+    else if (outcome.kind === 'unavailable') lastFailure = { ...time, cause: outcome.cause, detail: outcome.detail }
   }
 
   /** Waiting for the own token takes a place like any call: what is sent at once afterwards stays bounded. */
@@ -255,7 +272,18 @@ export function createIntrospector(
       })
     },
     probe: () => probeKeyManager(callByProbe, security, clock),
-    status: () => ({ breaker: breaker.state, inFlight, waiting: queue.size, lastError: failures.last() }),
+    status() {
+      const pausedMs = Math.max(throttledUntilMs - clock.monotonicMs(), breaker.refusesForMs())
+      return {
+        breaker: breaker.state,
+        inFlight,
+        waiting: queue.size,
+        lastError: failures.last(),
+        pausedForMs: pausedMs > 0 ? Math.ceil(pausedMs) : undefined,
+        lastSuccess,
+        lastFailure,
+      }
+    },
     close: () => clients.close(),
   }
 }

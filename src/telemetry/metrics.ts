@@ -20,6 +20,18 @@ import {
 } from './label-sets.ts'
 import { VERSION } from './version.ts'
 
+/** Counts since the start, for the status page; zeros left out of `denied` and `introspections`. */
+export interface Totals {
+  /** Checks by decision, as `microgw_checks_total` has them. */
+  readonly checks: Readonly<Record<'allow' | 'deny' | 'error', number>>
+  /** Refused Checks by reason, those answered with an `error_response` included. */
+  readonly denied: Readonly<Record<string, number>>
+  /** By outcome. */
+  readonly introspections: Readonly<Record<string, number>>
+  /** Look-ups in memory. */
+  readonly lookups: { readonly hit: number; readonly miss: number }
+}
+
 export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMetrics {
   /** Once per Check. `error`: an `error_response` was sent. */
   check(decision: 'allow' | 'deny' | 'error', reason: Reason, cache: CacheResult, seconds: number): void
@@ -33,9 +45,13 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   /** The configuration of the start, which is not counted as a reload. */
   configLoaded(wallMs: number): void
   exposition(): Promise<{ readonly contentType: string; readonly body: string }>
+  totals(): Totals
   /** All metrics with their values, for merging with those of other processes; plain data. */
   snapshot(): Promise<readonly object[]>
 }
+
+/** The reasons that `extAuthz.unavailable = "error"` answers with an `error_response`. */
+const FAILED_REASONS: readonly string[] = ['key_manager_unavailable', 'overloaded']
 
 const BUCKETS_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
@@ -136,6 +152,14 @@ function children<Child>(bind: (value: string) => Child): (value: string) => Chi
   }
 }
 
+function sumOf(values: readonly string[], tallyOf: (value: string) => Tally): number {
+  return values.reduce((sum, value) => sum + tallyOf(value).count, 0)
+}
+
+function countsOf(values: readonly string[], countOf: (value: string) => number): Readonly<Record<string, number>> {
+  return Object.fromEntries(values.map((value) => [value, countOf(value)] as const).filter(([, count]) => count > 0))
+}
+
 /** A registry of its own, so that two servers in one process (tests) never share figures. */
 export function createMetrics(): Metrics {
   const register = new Registry()
@@ -160,7 +184,7 @@ export function createMetrics(): Metrics {
   // Known label sets start at 0.
   Object.keys(ALLOW_REASONS).forEach(checksAllowed)
   Object.keys(DENY_REASONS).forEach(checksDenied)
-  for (const reason of ['key_manager_unavailable', 'overloaded']) checksFailed(reason)
+  FAILED_REASONS.forEach(checksFailed)
   const checksBy = { allow: checksAllowed, deny: checksDenied, error: checksFailed }
 
   const wouldDeny = new Counter({
@@ -299,6 +323,23 @@ export function createMetrics(): Metrics {
       if (outcome === 'success') lastReload.set(wallMs / 1000)
     },
     configLoaded: (wallMs) => lastReload.set(wallMs / 1000),
+    totals() {
+      const lookup = operationsBy('memory')('get')
+      return {
+        checks: {
+          allow: sumOf(Object.keys(ALLOW_REASONS), checksAllowed),
+          deny: sumOf(Object.keys(DENY_REASONS), checksDenied),
+          error: sumOf(FAILED_REASONS, checksFailed),
+        },
+        denied: countsOf(Object.keys(DENY_REASONS), (reason) =>
+          FAILED_REASONS.includes(reason)
+            ? checksDenied(reason).count + checksFailed(reason).count
+            : checksDenied(reason).count,
+        ),
+        introspections: countsOf(Object.keys(OUTCOMES), (outcome) => introspectionsBy(outcome).count),
+        lookups: { hit: lookup('hit').count, miss: lookup('miss').count },
+      }
+    },
     exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
     snapshot: () => register.getMetricsAsJSON(),
   }
