@@ -53,12 +53,34 @@ export interface RunningEnvoy {
 
 /** Starts `binary` with a bootstrap object (its `admin` is added) and resolves when it is live; rejects with its log. */
 export async function startEnvoy({ binary, config }: { binary: string; config: object }): Promise<RunningEnvoy> {
+  const adminPort = await freePort()
+  const address = { socket_address: { address: '127.0.0.1', port_value: adminPort } }
+  return startEnvoyText({ binary, text: JSON.stringify({ ...config, admin: { address } }), adminPort })
+}
+
+/** Whether `binary` takes a bootstrap (YAML or JSON), and what it says about it. */
+export function validateEnvoy(binary: string, text: string): { readonly ok: boolean; readonly output: string } {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-envoy-'))
-  const file = join(dir, 'envoy.json')
-  const port = await freePort()
-  const address = { socket_address: { address: '127.0.0.1', port_value: port } }
-  writeFileSync(file, JSON.stringify({ ...config, admin: { address } }))
-  const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '--log-level', 'warning']
+  const file = join(dir, 'envoy.yaml')
+  writeFileSync(file, text)
+  const args = ['--mode', 'validate', '-c', file, '--log-level', 'warning']
+  const { status, stdout, stderr } = spawnSync(binary, args, { encoding: 'utf8', timeout: START_TIMEOUT_MS })
+  rmSync(dir, { recursive: true, force: true })
+  return { ok: status === 0, output: `${stdout}${stderr}` }
+}
+
+/** As `startEnvoy`, for a bootstrap text (YAML or JSON) that has its admin interface on `adminPort`. Access logs are written at once. */
+export async function startEnvoyText(settings: {
+  readonly binary: string
+  readonly text: string
+  readonly adminPort: number
+}): Promise<RunningEnvoy> {
+  const { binary, text, adminPort } = settings
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-envoy-'))
+  const file = join(dir, 'envoy.yaml')
+  writeFileSync(file, text)
+  const quick = ['--concurrency', '1', '--use-dynamic-base-id', '--file-flush-interval-msec', '50']
+  const args = ['-c', file, ...quick, '--log-level', 'warning']
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const output: string[] = []
   child.stdout.on('data', (chunk: Buffer) => void output.push(chunk.toString()))
@@ -83,7 +105,7 @@ export async function startEnvoy({ binary, config }: { binary: string; config: o
     await exited
     rmSync(dir, { recursive: true, force: true })
   }
-  const admin = `http://127.0.0.1:${port}`
+  const admin = `http://127.0.0.1:${adminPort}`
   const giveUpAt = Date.now() + START_TIMEOUT_MS
   while (Date.now() < giveUpAt && !isGone) {
     const live = await fetch(`${admin}/ready`).then(
