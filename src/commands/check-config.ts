@@ -1,6 +1,7 @@
 /** `check-config`: every problem of a configuration at once, with file and line. */
 import type { Loaded, Problem } from '../config/config.ts'
 import { formatDuration } from '../config/duration.ts'
+import { valueByRule } from '../config/effective.ts'
 import { DEFAULT_FILE, loadSettings } from '../config/load.ts'
 import type { Environment } from '../config/references.ts'
 import { describeValue, SETTABLE, type Settings } from '../config/settings.ts'
@@ -95,7 +96,7 @@ function describeWso2(settings: Settings, loaded: Loaded): string {
     const unit = row.type === 'duration' ? `duration (bare: ${row.unit ?? '-'})` : row.type
     return [
       row.path,
-      effective(row.path, loaded) ?? describeValue(settings, row),
+      (loaded.ok ? valueByRule(row.path, loaded.config) : undefined) ?? describeValue(settings, row),
       unit,
       WSO2_READINGS[row.path]?.(settings) ?? 'the same',
     ]
@@ -110,14 +111,4 @@ function describeWso2(settings: Settings, loaded: Loaded): string {
         .trimEnd(),
     )
     .join('\n')}\n\n`
-}
-
-/** Values that rules change after reading. */
-function effective(path: string, loaded: Loaded): string | undefined {
-  if (!loaded.ok) return undefined
-  if (path === 'keyManager.timestampSkew') return formatDuration(loaded.config.keyManager.timestampSkewMs)
-  if (path === 'keyManager.external') return 'true'
-  if (path === 'caching.enabled') return String(loaded.config.caching.enabled)
-  if (path === 'keyManager.security.basic.enabled') return String(loaded.config.keyManager.security.kind === 'basic')
-  return undefined
 }

@@ -3,6 +3,7 @@
  * `undefined` always means "switched off".
  */
 import type { PolicySettings } from '../authz/ports.ts'
+import type { EffectiveValue } from './effective.ts'
 import type { Secret } from './secret.ts'
 
 export type ListenAddress =
@@ -178,5 +179,7 @@ export type Loaded =
       readonly problems: readonly Problem[]
       /** Files whose change means a reload: the configuration, `@file:` references, certificates, keys. */
       readonly files: readonly string[]
+      /** What counts and where it comes from; made when asked for. */
+      readonly values: () => readonly EffectiveValue[]
     }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly files: readonly string[] }

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { readCaching } from './caching-rules.ts'
 import type { Config, Loaded } from './config.ts'
+import { effectiveValues } from './effective.ts'
 import { readEnvironment, readFlags } from './environment.ts'
 import { readCredentials, readMetadata, readUpstreamHeaders } from './header-rules.ts'
 import { readKeyManager } from './key-manager-rules.ts'
@@ -54,6 +55,7 @@ export function loadSettings(options: LoadOptions): {
       config: deepFreeze(config),
       problems: report.problems(),
       files: Object.freeze([...files]),
+      values: () => effectiveValues(settings, config),
     }),
     settings,
   }
