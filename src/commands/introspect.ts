@@ -133,7 +133,7 @@ async function explainOwnToken(config: KeyManagerConfig, keyManager: KeyManager,
 
 /** As `serve` would decide. */
 const decideAsServed: DecideOnce = async (config, dependencies, check) => {
-  const { decideOnce } = await import('../app.ts')
+  const { decideOnce } = await import('../graph.ts')
   return decideOnce(config, dependencies, check)
 }
 

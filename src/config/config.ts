@@ -116,6 +116,8 @@ export interface Config {
     readonly listen: readonly ListenAddress[]
     /** Octal mode of Unix sockets, as a number (0o660). */
     readonly socketMode: number
+    /** Processes that answer Checks; `auto`: as many as the machine lets run at once. */
+    readonly workers: number | 'auto'
     readonly realm: string
     readonly unavailable: 'deny' | 'error'
     readonly drainDelayMs: number

@@ -21,8 +21,6 @@ export function readExtAuthz(settings: Settings, report: Report): Config['extAut
       'This port can be reached from outside without a client certificate: it tells anyone whether a token is valid. Bind loopback or a Unix socket, or set extAuthz.tls.clientCaFile.',
     )
   }
-  if (settings.value('extAuthz.workers') !== 1)
-    report.error('extAuthz.workers', 'More than one worker is not supported yet. Remove the key.')
   const unavailable = settings.text('extAuthz.unavailable') === 'error' ? 'error' : 'deny'
   if (unavailable === 'error') {
     report.warning(
@@ -33,6 +31,7 @@ export function readExtAuthz(settings: Settings, report: Report): Config['extAut
   return {
     listen,
     socketMode: readSocketMode(settings, report),
+    workers: readWorkers(settings),
     realm: readRealm(settings, report),
     unavailable,
     drainDelayMs: settings.durationMs('extAuthz.drainDelay'),
@@ -66,6 +65,11 @@ function readSocketMode(settings: Settings, report: Report): number {
   if (/^0?[0-7]{3}$/.test(text)) return Number.parseInt(text, 8)
   report.error('extAuthz.socketMode', 'Must be an octal mode in quotes, such as "0660".')
   return 0
+}
+
+function readWorkers(settings: Settings): number | 'auto' {
+  const workers = settings.value('extAuthz.workers')
+  return typeof workers === 'number' ? workers : 'auto'
 }
 
 function readRealm(settings: Settings, report: Report): string {

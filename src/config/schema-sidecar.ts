@@ -15,7 +15,12 @@ export function sidecarRows(): readonly Row[] {
       },
     ),
     row('extAuthz.socketMode', 'text', 'Octal mode of Unix sockets.', { default: '0660' }),
-    row('extAuthz.workers', 'workers', 'Processes; more than 1 is not supported yet.', { default: 1 }),
+    row(
+      'extAuthz.workers',
+      'workers',
+      'Processes that answer Checks, 1 to 64; `"auto"`: one for each processor it may use. Changes need a restart. See workers.md.',
+      { default: 1 },
+    ),
     row('extAuthz.realm', 'text', '`realm` of the `WWW-Authenticate` challenge.', { default: 'micro-gw' }),
     row('extAuthz.unavailable', 'text', '`deny`: 503. `error`: error_response, for Envoy 1.37 and newer.', {
       default: 'deny',

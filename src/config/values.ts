@@ -58,7 +58,7 @@ function byType(row: Row, written: unknown, context: ReadingContext): ReadValue 
     case 'duration':
       return duration(row, written, context.fromText)
     case 'workers':
-      return written === 'auto' ? value('auto') : integer({ ...row, range: [1, 1024] }, written, context.fromText)
+      return written === 'auto' ? value('auto') : integer({ ...row, range: [1, 64] }, written, context.fromText)
     case 'list':
       return list(written, context, false)
     case 'scopes':

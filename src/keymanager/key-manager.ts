@@ -3,11 +3,12 @@ import { hash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock, IntrospectionMetrics, Log, OwnTokenMetrics } from '../authz/ports.ts'
 import type { ClientMethod, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
-import { readTlsOptions } from '../net/tls.ts'
+import { ConfigurationError } from '../config/configuration-error.ts'
+import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
 import { createDiscovery } from './discovery.ts'
 import { createGrants } from './grants.ts'
 import { createIntrospector, type KeyManagerClient, type KeyManagerStatus } from './introspector.ts'
-import { createOwnToken, type OwnToken, type OwnTokenStatus } from './own-token.ts'
+import { createOwnToken, type Held, type OwnToken, type OwnTokenStatus } from './own-token.ts'
 import { createRefreshState } from './refresh-state.ts'
 
 export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
@@ -37,9 +38,25 @@ export interface KeyManagerDependencies {
   readonly metrics: IntrospectionMetrics & OwnTokenMetrics
   /** From 0 to 1; default Math.random. */
   readonly random?: () => number
+  /** Default: read from the files of `keyManager.tls`. */
+  readonly tls?: TlsOptions
+  /** In place of one held here: another process obtains and renews it. */
+  readonly ownToken?: OwnToken | undefined
+  /** Told what is held here from now on: undefined where it was refused. */
+  readonly ownTokenChanged?: (held: Held | undefined) => void
 }
 
-/** Throws where a file of `keyManager.tls` cannot be read, naming its key. `before`: whom it replaces, on a reload. */
+/** Reads the files of `keyManager.tls`. Throws ConfigurationError naming the key of one that cannot be read. */
+export function readKeyManagerTls({ tls }: KeyManagerConfig): TlsOptions {
+  try {
+    return readTlsOptions(tls)
+  } catch (error) {
+    // In our own words: they name the key, never the content.
+    throw ConfigurationError.of('keyManager.tls', error instanceof Error ? error.message : 'cannot be used')
+  }
+}
+
+/** Throws as `readKeyManagerTls`. `before`: whom it replaces, on a reload. */
 export function createKeyManager(
   config: KeyManagerConfig,
   dependencies: KeyManagerDependencies,
@@ -47,7 +64,7 @@ export function createKeyManager(
 ): KeyManager {
   const { clock, log } = dependencies
   const { security, proxy } = config
-  const tls = readTlsOptions(config.tls)
+  const tls = dependencies.tls ?? readKeyManagerTls(config)
   const discovery =
     config.discoveryUrl === undefined
       ? undefined
@@ -62,9 +79,11 @@ export function createKeyManager(
         })
   const discovered = async (): Promise<string | undefined> => (await discovery?.endpoints())?.token
   const held =
-    security.kind === 'own_token'
-      ? holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
-      : undefined
+    security.kind !== 'own_token'
+      ? undefined
+      : dependencies.ownToken !== undefined
+        ? { own: { grant: {}, token: dependencies.ownToken }, takeOver: () => undefined }
+        : holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
   const ownToken = held?.own
   const introspector = createIntrospector(config, {
     ...dependencies,
@@ -126,7 +145,7 @@ function clientIdOf(method: ClientMethod): string {
 function holdOwnToken(
   config: OwnTokenConfig,
   transport: Parameters<typeof createGrants>[1],
-  { clock, log, metrics, random = Math.random }: KeyManagerDependencies,
+  { clock, log, metrics, random = Math.random, ownTokenChanged }: KeyManagerDependencies,
   before: KeyManager | undefined,
 ): HeldOwnToken {
   const grants = createGrants(config, transport)
@@ -148,6 +167,7 @@ function holdOwnToken(
     scope: config.grant === 'direct' ? '' : config.endpoint.scope,
     state: refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin),
     random,
+    ...(ownTokenChanged === undefined ? {} : { whenChanged: ownTokenChanged }),
   })
   return { own: { grant, token }, takeOver: () => undefined }
 }

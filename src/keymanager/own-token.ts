@@ -72,6 +72,8 @@ export interface OwnTokenOptions {
   readonly state: RefreshState | undefined
   /** From 0 to 1, for jitter. */
   readonly random: () => number
+  /** Told of each token held from now on, and undefined where the one held was refused: it is not sent again. */
+  readonly whenChanged?: (held: Held | undefined) => void
 }
 
 type GrantName = 'client_credentials' | 'password' | 'refresh_token' | 'direct'
@@ -81,7 +83,7 @@ const REJECTED_FOR_MS = 30_000
 const LEAST_BETWEEN_RENEWALS_MS = 5_000
 /** Starts obtaining at once, in the background. */
 export function createOwnToken(options: OwnTokenOptions): OwnToken {
-  const { clock, log, metrics, random, directToken } = options
+  const { clock, log, metrics, random, directToken, whenChanged = () => undefined } = options
   let { grants } = options
   let state: State = { kind: 'none' }
   let refreshToken = options.refreshToken
@@ -119,6 +121,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     metrics.ownTokenExpiresAt(Number.isFinite(left) ? clock.wallMs() + left : undefined)
     schedule(renewInMs)
     signalObtained()
+    whenChanged(token)
   }
 
   const renew = async (): Promise<void> => {
@@ -240,6 +243,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const drop = (): void => {
     const nowMs = clock.monotonicMs()
     metrics.ownTokenExpiresAt(undefined)
+    whenChanged(undefined)
     if (grants.first === undefined && refreshToken === undefined) {
       metrics.ownTokenRenewal('direct', 'rejected')
       pause(nowMs + REJECTED_FOR_MS, 'the configured token was refused by the key manager')
@@ -303,6 +307,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
           if (state.token === sent) {
             afterRefusal = true
             state = { kind: 'fetching', flight }
+            whenChanged(undefined)
           }
           await flight
           return settled()

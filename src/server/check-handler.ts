@@ -50,6 +50,8 @@ export interface CheckHandlerDependencies {
   readonly metrics: Metrics
   readonly decisions: DecisionLog
   readonly log: Log
+  /** Begins the ids of its decisions; undefined: random. */
+  readonly decisionIdPrefix?: string | undefined
 }
 
 export interface CheckHandler {
@@ -63,7 +65,7 @@ export interface CheckHandler {
 export function createCheckHandler(dependencies: CheckHandlerDependencies): CheckHandler {
   const { pipeline, clock, metrics, log } = dependencies
   const record = createRecord(dependencies)
-  const nextDecisionId = createDecisionIds()
+  const nextDecisionId = createDecisionIds(dependencies.decisionIdPrefix)
   const tracing = createTracing()
   const waiting = new Set<(decision: Decision) => void>()
 

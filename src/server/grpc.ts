@@ -1,9 +1,11 @@
 /** The ext_authz gRPC server: binds TCP, TLS or a Unix socket, drains, stops. What a call becomes is in `check-handler.ts`. */
+import type { Socket } from 'node:net'
 import { logVerbosity, Server, ServerCredentials, type ServerOptions, setLogVerbosity } from '@grpc/grpc-js'
 import type { ListenAddress } from '../config/config.ts'
 import { authorizationService, healthService } from '../envoy/definition.ts'
 import { type CheckHandlerDependencies, createCheckHandler } from './check-handler.ts'
 import type { HealthService } from './health.ts'
+import { hostOf, isRemote, warnOpenPort } from './listeners.ts'
 import { createServerTls, type RenewableCredentials, type ServerTls } from './server-tls.ts'
 import { removeStaleSocket, withSocketMode } from './unix-socket.ts'
 
@@ -24,8 +26,6 @@ const REMOTE_OPTIONS: ServerOptions = {
 /** For the last replies to leave after a drain ran out of time, and for sockets to close. */
 const ABANDON_MS = 250
 
-const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|localhost|::1)$/
-
 export interface BindOptions {
   /** Octal mode of a Unix socket's file. */
   readonly socketMode: number
@@ -35,6 +35,8 @@ export interface BindOptions {
 export interface GrpcServer {
   /** Resolves with `127.0.0.1:PORT` or `unix:/path`; rejects with an Error that names the address. */
   bind(listen: ListenAddress, options: BindOptions): Promise<string>
+  /** For connections to `listen` that another process accepted and hands over: nothing is bound here. */
+  receive(listen: ListenAddress, tls: ServerTls | undefined): (connection: Socket) => void
   /** Certificates for connections to come, on every TLS listener. */
   renewTls(tls: ServerTls): void
   /** Checks that wait for an answer. */
@@ -53,11 +55,11 @@ export function createGrpcServer(
   setLogVerbosity(logVerbosity.NONE)
   const handler = createCheckHandler(dependencies)
   // One grpc-js server a listener: the connection age is an option of the whole server.
-  const bound: { readonly server: Server; readonly target: string }[] = []
+  const open: { readonly server: Server; readonly drain: (graceMs: number) => void }[] = []
   const renewables: RenewableCredentials[] = []
 
-  function createServer(isRemote: boolean): Server {
-    const server = new Server(isRemote ? REMOTE_OPTIONS : OPTIONS)
+  function createServer(listen: ListenAddress): Server {
+    const server = new Server(isRemote(listen) ? REMOTE_OPTIONS : OPTIONS)
     server.addService(authorizationService, { Check: handler.handle })
     server.addService(healthService, { ...health.implementation })
     return server
@@ -76,8 +78,8 @@ export function createGrpcServer(
    */
   async function close(graceMs: number): Promise<void> {
     health.close()
-    for (const { server, target } of bound) server.drain(target, graceMs)
-    await Promise.all(bound.map(({ server }) => shutDown(server)))
+    for (const { drain } of open) drain(graceMs)
+    await Promise.all(open.map(({ server }) => shutDown(server)))
   }
 
   /** tryShutdown can hang on a stuck session. */
@@ -92,25 +94,27 @@ export function createGrpcServer(
 
   return {
     async bind(listen, { socketMode, tls }) {
-      const isRemote = listen.kind === 'tcp' && !LOOPBACK.test(listen.host)
-      const server = createServer(isRemote)
+      const server = createServer(listen)
       const credentials = credentialsFor(tls)
       if (listen.kind === 'unix') {
+        const target = `unix:${listen.path}`
         await removeStaleSocket(listen.path)
-        await withSocketMode(socketMode, () => bindOne(server, `unix:${listen.path}`, credentials))
-        bound.push({ server, target: `unix:${listen.path}` })
-        return `unix:${listen.path}`
+        await withSocketMode(socketMode, () => bindOne(server, target, credentials))
+        open.push({ server, drain: (graceMs) => server.drain(target, graceMs) })
+        return target
       }
-      const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host
+      const host = hostOf(listen)
       const port = await bindOne(server, `${host}:${listen.port}`, credentials)
       const address = `${host}:${port}`
-      bound.push({ server, target: address })
-      if (isRemote && tls?.clientCa === undefined) {
-        const advice =
-          'anyone who reaches this port can ask whether a token is valid: bind loopback or a Unix socket, or set extAuthz.tls.clientCaFile'
-        log.warn('ext_authz_open_port', { address, advice })
-      }
+      open.push({ server, drain: (graceMs) => server.drain(address, graceMs) })
+      warnOpenPort(listen, address, tls, log)
       return address
+    },
+    receive(listen, tls) {
+      const server = createServer(listen)
+      const injector = server.createConnectionInjector(credentialsFor(tls))
+      open.push({ server, drain: injector.drain })
+      return injector.injectConnection
     },
     renewTls(tls) {
       for (const renewable of renewables) renewable.renew(tls)
@@ -121,11 +125,11 @@ export function createGrpcServer(
       await within(timeoutMs, closed)
       handler.abandon()
       await within(ABANDON_MS, closed)
-      for (const { server } of bound) server.forceShutdown()
+      for (const { server } of open) server.forceShutdown()
     },
     async stop() {
       const closed = close(0)
-      for (const { server } of bound) server.forceShutdown()
+      for (const { server } of open) server.forceShutdown()
       await within(ABANDON_MS, closed)
     },
   }

@@ -1,7 +1,6 @@
 /** TLS of the ext_authz port: the server's certificate, and client certificates where a CA is configured. */
-import { createSecureContext } from 'node:tls'
 import { experimental, type ServerCredentials } from '@grpc/grpc-js'
-import { ConfigurationError } from '../config/configuration-error.ts'
+import { verifyServerTls } from './listeners.ts'
 
 /** PEM. With `clientCa` a client certificate is required. */
 export interface ServerTls {
@@ -25,7 +24,8 @@ type CaListener = Parameters<Provider['addCaCertificateListener']>[0]
 
 /** @throws ConfigurationError where the PEM texts are none or do not fit; its text holds nothing of them. */
 export function createServerTls(initial: ServerTls): RenewableCredentials {
-  verify(initial)
+  // grpc-js only logs a pair that does not fit, and drops every connection from then on.
+  verifyServerTls(initial)
   let current = initial
   const identityListeners = new Set<IdentityListener>()
   const caListeners = new Set<CaListener>()
@@ -57,22 +57,10 @@ export function createServerTls(initial: ServerTls): RenewableCredentials {
   return {
     credentials: create(provider, hasClientCa ? provider : null, hasClientCa),
     renew(tls) {
-      verify(tls)
+      verifyServerTls(tls)
       current = tls
       for (const listener of caListeners) tellCa(listener)
       for (const listener of identityListeners) tellIdentity(listener)
     },
-  }
-}
-
-/** grpc-js only logs a pair that does not fit, and drops every connection from then on. */
-function verify({ cert, key, clientCa }: ServerTls): void {
-  try {
-    createSecureContext({ cert, key, ...(clientCa === undefined ? {} : { ca: clientCa }) })
-  } catch {
-    throw ConfigurationError.of(
-      'extAuthz.tls',
-      'certificate and key are not usable together: PEM files that belong to each other?',
-    )
   }
 }

@@ -17,12 +17,14 @@ export function createLog(options: {
   readonly level: LogLevel
   readonly write: (line: string) => void
   readonly clock: Clock
+  /** In every line. */
+  readonly fields?: Readonly<Record<string, unknown>>
 }): LeveledLog {
   const { clock, write } = options
   const logger = pino(
     {
       level: options.level,
-      base: null,
+      base: options.fields ?? null,
       messageKey: 'event',
       // An error object handed in by mistake must not unfold its stack and foreign members.
       serializers: { err: () => '[error]', error: (value: unknown) => (value instanceof Error ? '[error]' : value) },
