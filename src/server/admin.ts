@@ -3,11 +3,14 @@
  * pod, and nothing else; what tells about configuration and requests answers on loopback only.
  */
 import type { IncomingMessage } from 'node:http'
+import { systemClock } from '../clock.ts'
 import type { HostPort } from '../config/config.ts'
+import type { EffectiveValue } from '../config/effective.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
-import { VERSION } from '../telemetry/version.ts'
 import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
+import type { Status } from './status.ts'
 import { renderStatusPage } from './status-page.ts'
+import { STATUS_STYLE } from './status-style.ts'
 
 /** Of this process, or merged from several: then it has to be waited for. */
 type Awaitable<T> = T | Promise<T>
@@ -24,6 +27,11 @@ export interface AdminDecisions {
   find(decisionId: string): Awaitable<RecentDeny | undefined>
 }
 
+export interface ConfigurationInForce {
+  readonly file: string
+  readonly values: readonly EffectiveValue[]
+}
+
 export interface AdminOptions {
   readonly listen: HostPort
   /** Undefined: no local listener. */
@@ -36,7 +44,9 @@ export interface AdminOptions {
   readonly ready: () => boolean
   /** Redacted: secrets print themselves as `[redacted]`. */
   readonly config: () => object
-  readonly status: () => Awaitable<object>
+  /** The same key by key with its sources, for the status page; undefined: not shown. */
+  readonly configuration?: () => ConfigurationInForce
+  readonly status: () => Awaitable<Status>
   readonly decisions: AdminDecisions
 }
 
@@ -95,7 +105,13 @@ async function replyLocal(options: AdminOptions, path: string, request: Incoming
       return {
         status: 200,
         contentType: 'text/html; charset=utf-8',
-        body: renderStatusPage(VERSION, await options.status(), await options.decisions.recent()),
+        style: STATUS_STYLE,
+        body: renderStatusPage({
+          status: await options.status(),
+          denies: await options.decisions.recent(),
+          configuration: options.configuration?.(),
+          nowMs: systemClock.wallMs(),
+        }),
       }
     case '/config':
       return json(options.config())

@@ -1,4 +1,5 @@
 /** What the two admin listeners have in common: small GET-only answers over `node:http`. */
+import { hash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { HostPort } from '../config/config.ts'
@@ -6,18 +7,29 @@ import type { HostPort } from '../config/config.ts'
 export interface HttpReply {
   readonly status: number
   readonly contentType: string
+  /** The one style sheet of a page, as it stands between its tags. */
+  readonly style?: string
   readonly body: string
 }
 
 export const NOT_FOUND: HttpReply = { status: 404, contentType: 'text/plain', body: 'not found\n' }
 
-/** For what should not reach a browser's caches, frames or scripts. */
+/** For what should not reach a browser's caches, frames, scripts or other origins. */
 const SAFE_HEADERS = {
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+}
+
+const NOTHING_AT_ALL = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Nothing may be loaded, run, sent or framed; a page's own style sheet is named by its digest. */
+function contentSecurityPolicy(style: string | undefined): string {
+  if (style === undefined) return NOTHING_AT_ALL
+  return `${NOTHING_AT_ALL}; style-src 'sha256-${hash('sha256', style, 'base64')}'`
 }
 
 export interface Listening {
@@ -38,9 +50,14 @@ export async function serveHttp(
     request.resume()
     answer(request, reply)
       .catch((): HttpReply => ({ status: 500, contentType: 'text/plain', body: 'internal error\n' }))
-      .then(({ status, contentType, body }) => {
+      .then(({ status, contentType, style, body }) => {
         const length = Buffer.byteLength(body)
-        response.writeHead(status, { ...SAFE_HEADERS, 'content-type': contentType, 'content-length': length })
+        response.writeHead(status, {
+          ...SAFE_HEADERS,
+          'content-security-policy': contentSecurityPolicy(style),
+          'content-type': contentType,
+          'content-length': length,
+        })
         response.end(request.method === 'HEAD' ? undefined : body)
       })
       .catch(() => response.destroy())

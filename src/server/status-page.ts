@@ -1,53 +1,218 @@
-/** The status page at `/` of the local admin listener: self-contained, no script, everything escaped. */
+/**
+ * The status page at `/` of the local admin listener: what an operator asks first, in that order. One document, no
+ * script, nothing from elsewhere; everything in it is escaped by `html`.
+ */
+import type { EffectiveValue } from '../config/effective.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
+import { Html, html, NOTHING } from './html.ts'
+import { REFUSAL_WORDS } from './refusal-words.ts'
+import type { Status, WorkerStatus } from './status.ts'
+import { STATUS_STYLE } from './status-style.ts'
+import { sentence, verdictOf } from './verdict.ts'
+import { countWords, distanceWords, durationWords, instantWords, shareWords } from './words.ts'
 
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
+export interface StatusPage {
+  readonly status: Status
+  /** Newest first. */
+  readonly denies: readonly RecentDeny[]
+  /** Undefined: not shown. */
+  readonly configuration: { readonly file: string; readonly values: readonly EffectiveValue[] } | undefined
+  readonly nowMs: number
 }
 
-export function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
-}
+/** How many denies are listed; `/decisions` has them all. */
+const LISTED = 50
 
-const STYLE = `body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#222;background:#fff}
-h1{font-size:1.3rem}h2{font-size:1.05rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.25rem .7rem .25rem 0;border-bottom:1px solid #ddd;vertical-align:top;overflow-wrap:anywhere}
-code{font-size:.95em}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}a{color:#8bf}}`
-
-/** `status` is shown as it is: it must hold no secrets. */
-export function renderStatusPage(version: string, status: object, denies: readonly RecentDeny[]): string {
-  const facts = flatten(status)
-    .map(([name, value]) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`)
-    .join('\n')
-  const rows = denies
-    .slice(0, 50)
-    .map((deny) => {
-      const id = escapeHtml(deny.decision_id)
-      const cells = [deny.reason, deny.method, deny.host, deny.path, deny.detail ?? '']
-      const link = `<td><a href="/decisions/${id}"><code>${id}</code></a></td>`
-      return `<tr><td>${escapeHtml(deny.time)}</td>${link}${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`
-    })
-    .join('\n')
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>micro-gw-authz</title><style>${STYLE}</style></head><body>
-<h1>micro-gw-authz ${escapeHtml(version)}</h1>
-<table>${facts}</table>
-<h2>Last denies</h2>
-${rows === '' ? '<p>None yet.</p>' : `<table><thead><tr><th>time</th><th>decision</th><th>reason</th><th>method</th><th>host</th><th>path</th><th>detail</th></tr></thead><tbody>${rows}</tbody></table>`}
-<p><a href="/status">/status</a> <a href="/config">/config</a> <a href="/decisions">/decisions</a></p>
+/** `page` must hold no secrets: what it holds is shown. */
+export function renderStatusPage(page: StatusPage): string {
+  const { status, nowMs } = page
+  const { words, tone, detail } = verdictOf(status)
+  const document = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>${words} - micro-gw-authz</title><style>${new Html(STATUS_STYLE)}</style></head><body>
+<header><h1>micro-gw-authz ${status.version}</h1>
+<span class="quiet">started ${distanceWords(status.startedAt, nowMs)}; as of ${instantWords(new Date(nowMs).toISOString())}</span></header>
+<main>
+<div class="verdict ${tone}" role="status"><strong>${words}</strong>${detail === '' ? NOTHING : html`<p>${detail}</p>`}${status.restartRequired ? html`<p>The configuration asks for other listeners, workers or stores than are in use: it needs a restart.</p>` : NOTHING}</div>
+<div class="cards">
+${keyManagerSection(page)}
+${ownTokenSection(page)}
+${breakerSection(status)}
+${memorySection(status)}
+</div>
+${refusalsSection(page)}
+${configurationSection(page)}
+${workersSection(status.workers ?? [])}
+</main>
+<footer class="quiet">As JSON: <a href="/status">/status</a>, <a href="/decisions">/decisions</a>, <a href="/config">/config</a>. Load the page again for newer figures.</footer>
 </body></html>
 `
+  return document.markup
 }
 
-function flatten(value: object, prefix = ''): [string, string][] {
-  return Object.entries(value).flatMap(([name, member]): [string, string][] => {
-    const path = prefix === '' ? name : `${prefix}.${name}`
-    if (typeof member === 'object' && member !== null && !Array.isArray(member)) return flatten(member, path)
-    return member === undefined ? [] : [[path, typeof member === 'string' ? member : JSON.stringify(member)]]
-  })
+function keyManagerSection({ status, nowMs }: StatusPage): Html {
+  const { keyManager, totals } = status
+  const { lastSuccess, lastFailure } = keyManager
+  const outcomes = Object.entries(totals.introspections).toSorted(([, a], [, b]) => b - a)
+  return html`<section id="key-manager"><h2>Key manager</h2><dl>
+${fact('Endpoint', html`<code>${keyManager.url}</code>`)}
+${fact('Last answer', lastSuccess === undefined ? html`none yet under this configuration` : html`${time(lastSuccess.at, nowMs)}, after ${durationWords(lastSuccess.tookMs)}`)}
+${fact('Last failure', lastFailure === undefined ? html`none under this configuration` : html`${time(lastFailure.at, nowMs)}, after ${durationWords(lastFailure.tookMs)}: <code>${lastFailure.cause}</code>. ${sentence(lastFailure.detail)}`)}
+${fact('Calls now', html`${countWords(keyManager.inFlight)} under way, ${countWords(keyManager.waiting)} waiting`)}
+${fact('Outcomes', outcomes.length === 0 ? html`none yet` : list(outcomes.map(([outcome, count]) => html`${outcome} ${countWords(count)}`)))}
+${keyManager.discovery === undefined ? NOTHING : fact('Discovery', html`failed: ${sentence(keyManager.discovery)}`)}
+</dl></section>`
+}
+
+function ownTokenSection({ status, nowMs }: StatusPage): Html {
+  const { ownToken } = status.keyManager
+  if (ownToken === undefined) {
+    return html`<section id="own-token"><h2>Own token</h2><p>None needed: the sidecar authenticates to the key manager as a client.</p></section>`
+  }
+  const { state, expiresAt, nextAttemptInMs, lastError } = ownToken
+  const holds = state === 'fresh' || state === 'renewing'
+  return html`<section id="own-token"><h2>Own token</h2><dl>
+${fact('State', ownTokenState(state))}
+${holds ? fact('Good until', expiresAt === undefined ? html`it does not expire` : time(expiresAt, nowMs)) : NOTHING}
+${nextAttemptInMs === undefined ? NOTHING : fact(holds ? 'Renewal' : 'Next attempt', html`in ${durationWords(nextAttemptInMs)}`)}
+${fact('Last error', lastError === undefined ? html`none` : html`${sentence(lastError)}`)}
+</dl></section>`
+}
+
+function ownTokenState(state: NonNullable<Status['keyManager']['ownToken']>['state']): Html {
+  switch (state) {
+    case 'fresh':
+      return html`<span class="state good">alive</span>`
+    case 'renewing':
+      return html`<span class="state good">alive</span>, being renewed`
+    case 'fetching':
+      return html`<span class="state warn">being obtained</span>`
+    case 'none':
+      return html`<span class="state warn">not asked for yet</span>`
+    case 'failed':
+      return html`<span class="state bad">none</span>: the last attempt failed`
+    default:
+      return state satisfies never
+  }
+}
+
+function breakerSection({ keyManager }: Status): Html {
+  return html`<section id="breaker"><h2>Circuit breaker</h2><p>${breakerWords(keyManager)}</p></section>`
+}
+
+function breakerWords({ breaker, pausedForMs }: Status['keyManager']): Html {
+  const paused = pausedForMs === undefined ? '' : durationWords(pausedForMs)
+  switch (breaker) {
+    case 'closed':
+      return paused === ''
+        ? html`<span class="state good">closed</span>: calls go out to the key manager.`
+        : html`<span class="state bad">closed</span>, but the key manager asked for fewer calls: none for ${paused}.`
+    case 'open':
+      return html`<span class="state bad">open</span>: the key manager failed several times in a row. ${paused === '' ? 'The next Check without a remembered answer tries it.' : html`No call for ${paused}, then one tries it.`}`
+    case 'half_open':
+      return html`<span class="state warn">half open</span>: one call is out; its answer closes the breaker or opens it again.`
+    default:
+      return breaker satisfies never
+  }
+}
+
+function memorySection({ cache, totals }: Status): Html {
+  const { hit, miss } = totals.lookups
+  const lookups = hit + miss
+  return html`<section id="memory"><h2>Remembered answers</h2><dl>
+${fact('Active', fill(cache.active, cache.activeCapacity))}
+${fact('Inactive', fill(cache.inactive, cache.inactiveCapacity))}
+${fact('Hit share', lookups === 0 ? html`no look-up yet` : html`${shareWords(hit, lookups)} of ${countWords(lookups)} look-ups<br><meter min="0" max="${lookups}" value="${hit}">${shareWords(hit, lookups)}</meter>`)}
+</dl></section>`
+}
+
+function fill(entries: number, capacity: number): Html {
+  const share = shareWords(entries, capacity)
+  return html`${countWords(entries)} of ${countWords(capacity)} (${share})<br><meter min="0" max="${capacity}" value="${entries}">${share}</meter>`
+}
+
+function refusalsSection({ status, denies, nowMs }: StatusPage): Html {
+  const { allow, deny, error } = status.totals.checks
+  const refused = deny + error
+  const all = allow + refused
+  const reasons = Object.entries(status.totals.denied).toSorted(([, a], [, b]) => b - a)
+  const failed = error === 0 ? NOTHING : html`, ${countWords(error)} of them as an error for Envoy to decide`
+  return html`<section id="refused"><h2>Refused Checks</h2>
+<p>${all === 0 ? 'No Check yet.' : html`${countWords(refused)} of ${countWords(all)} since the start (${shareWords(refused, all)})${failed}. ${countWords(status.checksInFlight)} waiting for an answer.`}</p>
+${
+  reasons.length === 0
+    ? NOTHING
+    : html`<table><thead><tr><th>reason</th><th class="number">count</th><th>what it says</th></tr></thead><tbody>${reasons.map(([reason, count]) => html`<tr><td><code>${reason}</code></td><td class="number">${countWords(count)}</td><td>${REFUSAL_WORDS[reason] ?? ''}</td></tr>`)}</tbody></table>`
+}
+<h3>The last of them</h3>
+${denies.length === 0 ? html`<p>None yet.</p>` : html`<table class="rows"><thead><tr><th>when</th><th>decision</th><th>reason</th><th>request</th><th>detail</th></tr></thead><tbody>${denies.slice(0, LISTED).map((one) => denyRow(one, nowMs))}</tbody></table>`}
+${denies.length > LISTED ? html`<p class="quiet">The newest ${LISTED}; <a href="/decisions">/decisions</a> has ${denies.length}.</p>` : NOTHING}
+</section>`
+}
+
+function denyRow({ time: at, decision_id, reason, method, host, path, detail }: RecentDeny, nowMs: number): Html {
+  return html`<tr><td class="time">${time(at, nowMs)}</td><td><a href="/decisions/${decision_id}"><code>${decision_id}</code></a></td><td><code>${reason}</code></td><td><code><bdi>${method}</bdi> <bdi>${host}</bdi><bdi>${path}</bdi></code></td>${detail === undefined ? html`<td></td>` : html`<td data-name="detail">${sentence(detail)}</td>`}</tr>`
+}
+
+function configurationSection({ status, configuration, nowMs }: StatusPage): Html {
+  if (configuration === undefined) return NOTHING
+  const written = configuration.values.filter(({ source }) => source !== undefined)
+  const defaults = configuration.values.filter(({ source }) => source === undefined)
+  return html`<section id="configuration"><h2>Configuration in force</h2>
+<p>Loaded ${time(status.configLoadedAt, nowMs)}, from <code>${configuration.file}</code>, the environment and flags.</p>
+<details><summary>${keys(written.length)} set</summary>${valuesTable(written)}</details>
+<details><summary>${keys(defaults.length)} at ${defaults.length === 1 ? 'its' : 'their'} default</summary>${valuesTable(defaults)}</details>
+</section>`
+}
+
+function keys(count: number): string {
+  return count === 1 ? '1 key' : `${countWords(count)} keys`
+}
+
+function valuesTable(values: readonly EffectiveValue[]): Html {
+  if (values.length === 0) return html`<p>None.</p>`
+  return html`<table class="rows"><thead><tr><th>key</th><th>value</th><th>from</th></tr></thead><tbody>${values.map(
+    (one) =>
+      html`<tr><td><code>${one.key}</code></td><td data-name="value"><code>${one.value}</code></td><td data-name="from">${sourceWords(one)}</td></tr>`,
+  )}</tbody></table>`
+}
+
+function sourceWords({ source, reference }: EffectiveValue): Html {
+  const elsewhere = reference === undefined ? NOTHING : html`, which names <code>${reference}</code>`
+  switch (source?.kind) {
+    case undefined:
+      return html`default`
+    case 'file':
+      return html`the file${source.line === undefined ? '' : `, line ${source.line}`}${elsewhere}`
+    case 'variable':
+      return html`environment variable <code>${source.name}</code>${elsewhere}`
+    case 'flag':
+      return html`flag <code>${source.name}</code>${elsewhere}`
+    default:
+      return source satisfies never
+  }
+}
+
+function workersSection(workers: readonly WorkerStatus[]): Html {
+  if (workers.length === 0) return NOTHING
+  return html`<section id="workers"><h2>Workers</h2><p>The figures above are all of theirs together.</p>
+<table class="rows"><thead><tr><th>process</th><th>state</th><th>breaker</th><th class="number">waiting Checks</th><th class="number">answers held</th></tr></thead><tbody>${workers.map(
+    ({ pid, status }) => {
+      const { words, tone } = verdictOf(status)
+      const held = status.cache.active + status.cache.inactive
+      return html`<tr><td>${pid}</td><td><span class="state ${tone}">${words}</span></td><td data-name="breaker">${status.keyManager.breaker}</td><td class="number" data-name="waiting Checks">${countWords(status.checksInFlight)}</td><td class="number" data-name="answers held">${countWords(held)}</td></tr>`
+    },
+  )}</tbody></table></section>`
+}
+
+function fact(name: string, value: Html): Html {
+  return html`<dt>${name}</dt><dd>${value}</dd>`
+}
+
+function time(at: string, nowMs: number): Html {
+  return html`<time datetime="${at}" title="${instantWords(at)}">${distanceWords(at, nowMs)}</time>`
+}
+
+function list(items: readonly Html[]): Html {
+  return html`${items.map((item, index) => (index === 0 ? item : html`, ${item}`))}`
 }

@@ -8,6 +8,7 @@ import { runCheck } from '../../../src/commands/check.ts'
 import { runHealthcheck } from '../../../src/commands/healthcheck.ts'
 import { ALLOWED, denied, fakePipeline, serverParts } from '../../support/fake-pipeline.ts'
 import { captureIo } from '../../support/io.ts'
+import { STARTED } from '../../support/status.ts'
 
 describe('commands that talk to a running sidecar', () => {
   let parts: ReturnType<typeof serverParts>
@@ -98,7 +99,7 @@ describe('commands that talk to a running sidecar', () => {
         metrics: undefined,
         ready: () => ready,
         config: () => ({}),
-        status: () => ({}),
+        status: () => STARTED,
         decisions: parts.decisions,
       })
       expect(await runHealthcheck(['--admin', admin.address], {}, captureIo())).to.equal(0)

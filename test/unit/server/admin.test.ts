@@ -1,14 +1,16 @@
+import { hash } from 'node:crypto'
 import { request } from 'node:http'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { systemClock } from '../../../src/clock.ts'
 import { Secret } from '../../../src/config/secret.ts'
 import { type Admin, startAdmin } from '../../../src/server/admin.ts'
-import { createDecisionLog, type DecisionLog } from '../../../src/telemetry/decision-log.ts'
+import { createDecisionLog, type DecisionLog, type RecentDeny } from '../../../src/telemetry/decision-log.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { checkView } from '../../support/check-view.ts'
 import { denied } from '../../support/fake-pipeline.ts'
+import { STARTED, withKeyManager } from '../../support/status.ts'
 
 const LOOPBACK = { host: '127.0.0.1', port: 0 }
 
@@ -54,7 +56,8 @@ describe('the admin listeners', () => {
       metricsEnabled: () => hasMetrics,
       ready: () => isReady,
       config: () => ({ password: new Secret('canary') }),
-      status: () => ({ breaker: { state: '<closed>' } }),
+      status: () => withKeyManager({ url: 'https://idp.example.com/?a="<closed>' }),
+      configuration: () => ({ file: '/etc/micro-gw.conf', values: [] }),
       decisions,
     })
     outside = admin.address
@@ -124,7 +127,52 @@ describe('the admin listeners', () => {
     const page = await get(local, '/')
     expect(page.body).to.contain('&lt;script&gt;').and.not.contain('<script')
     expect(page.body).to.contain('&quot;&amp;&#39;').and.contain('&lt;closed&gt;')
-    expect(page.headers['content-security-policy']).to.contain("default-src 'none'")
+  })
+
+  it('forbids everything but its own style sheet, and lets nobody frame, keep or follow', async () => {
+    const { headers, body } = await get(local, '/')
+    const style = /<style>(.*?)<\/style>/s.exec(body)?.[1] ?? ''
+    const digest = hash('sha256', style, 'base64')
+    expect(headers).to.include({
+      'content-security-policy': `default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; style-src 'sha256-${digest}'`,
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin',
+      'content-type': 'text/html; charset=utf-8',
+    })
+    expect(body.match(/<style|<script|<link|<img|<iframe|<form|style=|src=|\bon\w+=/g)).to.deep.equal(['<style'])
+    for (const path of ['/status', '/config', '/decisions', '/nothing']) {
+      const other = await get(local, path)
+      expect(other.headers['content-security-policy']).to.equal(
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+      )
+      expect(other.headers).to.include({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+    }
+  })
+
+  it('waits for a status, denies and metrics that are gathered from several processes', async () => {
+    const deny = { decision_id: '0a0a0a0a-000000000009', reason: 'overloaded', time: 'then' } as RecentDeny
+    const gathered = await startAdmin({
+      listen: LOOPBACK,
+      localListen: LOOPBACK,
+      metrics: { exposition: async () => ({ contentType: 'text/plain', body: 'merged 1\n' }) },
+      ready: () => true,
+      config: () => ({}),
+      status: async () => withKeyManager({ breaker: 'open' }),
+      decisions: { recent: async () => [deny], find: async () => deny },
+    })
+    try {
+      expect(await get(gathered.address, '/metrics')).to.include({ status: 200, body: 'merged 1\n' })
+      const here = gathered.localAddress ?? ''
+      expect(JSON.parse((await get(here, '/status')).body)).to.have.nested.property('keyManager.breaker', 'open')
+      expect(JSON.parse((await get(here, '/decisions')).body)).to.deep.equal({ decisions: [deny] })
+      expect(JSON.parse((await get(here, '/decisions/0a0a0a0a-000000000009')).body)).to.deep.equal(deny)
+      expect((await get(here, '/')).body).to.contain('0a0a0a0a-000000000009')
+    } finally {
+      await gathered.close()
+    }
   })
 
   it('answers 404 for /revocations, which does not exist yet', async () => {
@@ -134,7 +182,7 @@ describe('the admin listeners', () => {
   it('names the address that is taken, and leaves nothing bound', async () => {
     const [host = '', port] = outside.split(':')
     const taken = { host, port: Number(port) }
-    const options = { ready: () => true, config: () => ({}), status: () => ({}), decisions, metrics: undefined }
+    const options = { ready: () => true, config: () => ({}), status: () => STARTED, decisions, metrics: undefined }
     const failure = await startAdmin({ ...options, listen: LOOPBACK, localListen: taken }).catch(String)
     expect(failure).to.equal(`Error: cannot listen on ${outside}: EADDRINUSE`)
   })
