@@ -30,6 +30,7 @@ export async function startSingle({ loaded, load, clock, writeLog }: SidecarStar
     metricsEnabled: () => graph().config.admin.metrics,
     ready: () => isReady,
     config: () => graph().config,
+    configuration: configuration.effective,
     status: () =>
       service.status({
         ready: isReady,

@@ -3,7 +3,7 @@
  * `undefined` always means "switched off".
  */
 import type { PolicySettings } from '../authz/ports.ts'
-import type { EffectiveValue } from './effective.ts'
+import type { Effective } from './effective.ts'
 import type { Secret } from './secret.ts'
 
 export type ListenAddress =
@@ -182,6 +182,6 @@ export type Loaded =
       /** Files whose change means a reload: the configuration, `@file:` references, certificates, keys. */
       readonly files: readonly string[]
       /** What counts and where it comes from; made when asked for. */
-      readonly values: () => readonly EffectiveValue[]
+      readonly effective: () => Effective
     }
   | { readonly ok: false; readonly problems: readonly Problem[]; readonly files: readonly string[] }

@@ -16,6 +16,12 @@ export interface EffectiveValue {
   readonly reference: string | undefined
 }
 
+/** All of them, and the file that was read. */
+export interface Effective {
+  readonly file: string
+  readonly values: readonly EffectiveValue[]
+}
+
 /** Every key that is used and has a value, in the order of the documentation. */
 export function effectiveValues(settings: Settings, config: Config): readonly EffectiveValue[] {
   const rows = SETTABLE.filter((row) => row.status === 'used')

@@ -55,7 +55,7 @@ export function loadSettings(options: LoadOptions): {
       config: deepFreeze(config),
       problems: report.problems(),
       files: Object.freeze([...files]),
-      values: () => effectiveValues(settings, config),
+      effective: () => ({ file: options.file ?? DEFAULT_FILE, values: effectiveValues(settings, config) }),
     }),
     settings,
   }

@@ -5,7 +5,7 @@
 import type { IncomingMessage } from 'node:http'
 import { systemClock } from '../clock.ts'
 import type { HostPort } from '../config/config.ts'
-import type { EffectiveValue } from '../config/effective.ts'
+import type { Effective } from '../config/effective.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
 import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
 import type { Status } from './status.ts'
@@ -27,11 +27,6 @@ export interface AdminDecisions {
   find(decisionId: string): Awaitable<RecentDeny | undefined>
 }
 
-export interface ConfigurationInForce {
-  readonly file: string
-  readonly values: readonly EffectiveValue[]
-}
-
 export interface AdminOptions {
   readonly listen: HostPort
   /** Undefined: no local listener. */
@@ -45,7 +40,7 @@ export interface AdminOptions {
   /** Redacted: secrets print themselves as `[redacted]`. */
   readonly config: () => object
   /** The same key by key with its sources, for the status page; undefined: not shown. */
-  readonly configuration?: () => ConfigurationInForce
+  readonly configuration?: () => Effective
   readonly status: () => Awaitable<Status>
   readonly decisions: AdminDecisions
 }

@@ -2,6 +2,7 @@
 import type { Clock, Log } from '../authz/ports.ts'
 import type { Config, Loaded } from '../config/config.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
+import type { Effective } from '../config/effective.ts'
 import { watchFiles } from '../config/watch.ts'
 import type { KeyManager } from '../keymanager/key-manager.ts'
 import type { ReloadOutcome } from '../telemetry/label-sets.ts'
@@ -12,6 +13,8 @@ export interface ConfigurationInForce {
   readonly restartRequired: boolean
   /** ISO 8601. */
   readonly loadedAt: string
+  /** Key by key, with its sources. */
+  effective(): Effective
   /** One at a time; a broken file keeps the old configuration. Never rejects. */
   reload(): Promise<ReloadOutcome>
   /** Its files are no longer watched. */
@@ -32,6 +35,7 @@ export interface ConfigurationOptions {
 /** Watches its files from now on. */
 export function keepConfiguration(options: ConfigurationOptions): ConfigurationInForce {
   const { loaded, load, apply, metrics, log, clock } = options
+  let { effective } = loaded
   let restartRequired = false
   let loadedAt = new Date(clock.wallMs()).toISOString()
   let last: Promise<unknown> = Promise.resolve()
@@ -53,6 +57,7 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
       const next = load()
       if (!next.ok) throw new ConfigurationError(next.problems)
       const client = await apply(next.config)
+      effective = next.effective
       restartRequired = needsRestart(loaded.config, next.config)
       loadedAt = new Date(clock.wallMs()).toISOString()
       unwatch()
@@ -80,6 +85,7 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
     get loadedAt() {
       return loadedAt
     },
+    effective: () => effective(),
     reload,
     close() {
       closed = true

@@ -2,7 +2,7 @@
  * The status page at `/` of the local admin listener: what an operator asks first, in that order. One document, no
  * script, nothing from elsewhere; everything in it is escaped by `html`.
  */
-import type { EffectiveValue } from '../config/effective.ts'
+import type { Effective, EffectiveValue } from '../config/effective.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
 import { Html, html, NOTHING } from './html.ts'
 import { REFUSAL_WORDS } from './refusal-words.ts'
@@ -16,7 +16,7 @@ export interface StatusPage {
   /** Newest first. */
   readonly denies: readonly RecentDeny[]
   /** Undefined: not shown. */
-  readonly configuration: { readonly file: string; readonly values: readonly EffectiveValue[] } | undefined
+  readonly configuration: Effective | undefined
   readonly nowMs: number
 }
 
