@@ -1,0 +1,364 @@
+/** deploy/istio/: taken by istioctl and Istio's definitions; the EnvoyFilter in force in a real Envoy with the real sidecar. */
+import { spawnSync } from 'node:child_process'
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'chai'
+import { dump, load } from 'js-yaml'
+import { after, before, describe, it } from 'mocha'
+import { ENVOY_VERSION } from '../../scripts/envoy.ts'
+import { envoyOrSkip, send, valuesOf } from '../envoy/traffic.ts'
+import { at, type CrdCheck, isObject, type JsonObject, needCrds, readResources } from '../support/crds.ts'
+import { example, readExamples, unexplained } from '../support/example-folder.ts'
+import { confProblems, type GatewayPlaces, type RunningGateway, startGateway } from '../support/gateway.ts'
+import { inSeconds } from '../support/pair.ts'
+import { needTool } from '../support/tool.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const files = readExamples('istio')
+const RESOURCES = ['key-manager.yaml', 'loopback.yaml', 'service.yaml', 'socket.yaml'] as const
+/** The only thing istioctl may say, of an EnvoyFilter: that it is one. */
+const IS_AN_ENVOY_FILTER = /EnvoyFilter exposes internal implementation details/
+
+const resource = (file: string, kind: string, name?: string): JsonObject => {
+  const found = readResources(example(files, file)).find(
+    (candidate) => candidate['kind'] === kind && (name === undefined || at(candidate, 'metadata', 'name') === name),
+  )
+  if (found === undefined) throw new Error(`${file} has no ${kind}`)
+  return found
+}
+const list = (value: unknown): readonly unknown[] => {
+  if (!Array.isArray(value)) throw new Error(`not a list: ${JSON.stringify(value)}`)
+  return value
+}
+const confOf = (file: string): string => String(at(resource(file, 'ConfigMap'), 'data', 'micro-gw.conf'))
+
+describe('deploy/istio/', function () {
+  this.timeout(60_000)
+
+  it('holds the files tested here, and no others', () => {
+    expect(Object.keys(files)).to.deep.equal([
+      'README.md',
+      'key-manager.yaml',
+      'loopback.yaml',
+      'mesh-values.yaml',
+      ...RESOURCES.slice(2),
+    ])
+    expect(unexplained('istio', files)).to.deep.equal([])
+  })
+
+  for (const file of ['loopback.yaml', 'socket.yaml']) {
+    it(`${file}: its micro-gw.conf is taken by check-config without a word`, async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'micro-gw-istio-'))
+      writeFileSync(join(dir, 'password'), 'gateway-secret\n')
+      const paths = { '/run/secrets/micro-gw-authz/password': join(dir, 'password') }
+      const socket: Record<string, string> = file === 'socket.yaml' ? { '/run/micro-gw-authz': dir } : {}
+      expect(await confProblems(confOf(file), { ...paths, ...socket })).to.deep.equal([])
+      rmSync(dir, { recursive: true })
+    })
+
+    it(`${file}: the sidecar starts after istio-proxy and before the workload, and reads what the pod mounts`, () => {
+      const pod = at(resource(file, 'Deployment'), 'spec', 'template', 'spec')
+      const sidecar = at(pod, 'initContainers', 0)
+      expect(sidecar).to.deep.include({ name: 'micro-gw-authz', restartPolicy: 'Always' })
+      expect(at(sidecar, 'startupProbe', 'httpGet')).to.deep.equal({ path: '/readyz', port: 9797 })
+      const mounted = list(at(sidecar, 'volumeMounts'))
+      const paths = mounted.map((mount) => String(at(mount, 'mountPath')))
+      const volumes = list(at(pod, 'volumes')).map((volume) => at(volume, 'name'))
+      expect(volumes).to.include.members(mounted.map((mount) => at(mount, 'name')))
+      const needed = [...confOf(file).matchAll(/(?:@file:\{|unix:)(\/[\w./-]+)/g)].map((match) => match[1] ?? '')
+      expect(needed).to.have.length(file === 'socket.yaml' ? 2 : 1)
+      expect(needed.filter((path) => !paths.some((mount) => path.startsWith(`${mount}/`)))).to.deep.equal([])
+      const [, , config] = list(at(sidecar, 'args'))
+      expect(paths).to.include(String(config).replace(/\/micro-gw\.conf$/, ''))
+    })
+  }
+
+  it('socket.yaml: istio-proxy sees the folder of the socket, and its group may connect', () => {
+    const template = at(resource('socket.yaml', 'Deployment'), 'spec', 'template')
+    const annotation = at(template, 'metadata', 'annotations', 'sidecar.istio.io/userVolumeMount')
+    expect(JSON.parse(String(annotation))).to.deep.equal({
+      'micro-gw-authz-socket': { mountPath: '/run/micro-gw-authz' },
+    })
+    const group = at(template, 'spec', 'securityContext', 'fsGroup')
+    expect(group).to.equal(at(template, 'spec', 'initContainers', 0, 'securityContext', 'runAsGroup'))
+    expect(
+      at(patchValue('CLUSTER'), 'load_assignment', 'endpoints', 0, 'lb_endpoints', 0, 'endpoint', 'address'),
+    ).to.deep.equal({
+      pipe: { path: '/run/micro-gw-authz/authz.sock' },
+    })
+  })
+
+  it('loopback.yaml: the ServiceEntry is what the provider names, and the sidecar listens there', () => {
+    const entry = resource('loopback.yaml', 'ServiceEntry')
+    const named = provider('micro-gw-authz-loopback')
+    expect(named['service']).to.equal(`${at(entry, 'metadata', 'namespace')}/${at(entry, 'spec', 'hosts', 0)}`)
+    expect(named['port']).to.equal(at(entry, 'spec', 'ports', 0, 'number'))
+    expect(confOf('loopback.yaml')).to.contain(
+      `listen = "${at(entry, 'spec', 'endpoints', 0, 'address')}:${named['port']}"`,
+    )
+  })
+
+  it('every CUSTOM policy names a provider of mesh-values.yaml and has a rule that can match', () => {
+    const policies = RESOURCES.flatMap((file) => readResources(example(files, file))).filter(
+      (candidate) => candidate['kind'] === 'AuthorizationPolicy' && at(candidate, 'spec', 'action') === 'CUSTOM',
+    )
+    expect(policies).to.have.length(2)
+    for (const policy of policies) {
+      expect(provider(String(at(policy, 'spec', 'provider', 'name')))).to.be.an('object')
+      expect(at(policy, 'spec', 'rules', 0)).to.be.an('object')
+    }
+  })
+
+  it('every provider says timeout, failOpen and statusOnError, by names that Istio has', function () {
+    const proto = globSync('.tools/crds/istio-api-*/config.proto', { cwd: ROOT })[0]
+    if (proto === undefined) {
+      if (process.env['CI'] === 'true') throw new Error('run .ci/tools/gateway-crds.sh')
+      this.skip()
+    }
+    const message = /message EnvoyExternalAuthorizationGrpcProvider \{([\s\S]*?)^ {4}\}/m.exec(
+      readFileSync(join(ROOT, proto), 'utf8'),
+    )
+    const fields = [...(message?.[1] ?? '').matchAll(/^ {6}[\w.]+ (\w+) = \d+/gm)].map((match) =>
+      camelCase(match[1] ?? ''),
+    )
+    expect(fields).to.include.members(['service', 'failOpen'])
+    for (const { settings } of providers()) {
+      expect(settings).to.deep.include({ timeout: '1s', failOpen: false, statusOnError: '503' })
+      expect(fields).to.include.members(Object.keys(settings))
+    }
+  })
+
+  describe('istioctl', () => {
+    let istioctl: string
+    let dir: string
+
+    before(function () {
+      istioctl = needTool(this, 'istioctl')
+      dir = mkdtempSync(join(tmpdir(), 'micro-gw-istioctl-'))
+    })
+    after(() => {
+      if (dir !== undefined) rmSync(dir, { recursive: true })
+    })
+
+    /** Exit code and the findings of `validate` on a text. */
+    function validate(text: string): { readonly code: number | null; readonly findings: readonly string[] } {
+      const run = spawnSync(istioctl, ['validate', '-f', '-'], { input: text, encoding: 'utf8', timeout: 30_000 })
+      const findings = `${run.stdout}${run.stderr}`.split('\n').filter((line) => /^\s*\* /.test(line))
+      return { code: run.status, findings: findings.filter((line) => !IS_AN_ENVOY_FILTER.test(line)) }
+    }
+
+    /** Exit code and the findings of `analyze`, which looks at the default namespace only unless told otherwise. */
+    function analyze(mesh: string, ...texts: readonly string[]): { code: number | null; findings: readonly string[] } {
+      writeFileSync(join(dir, 'mesh.yaml'), mesh)
+      const paths = texts.map((text, index) => {
+        const path = join(dir, `${index}.yaml`)
+        writeFileSync(path, text)
+        return path
+      })
+      const all = ['--use-kube=false', '--all-namespaces', '--meshConfigFile', join(dir, 'mesh.yaml')]
+      const run = spawnSync(istioctl, ['analyze', ...all, ...paths], { encoding: 'utf8', timeout: 30_000 })
+      const findings = `${run.stdout}${run.stderr}`.split('\n').filter((line) => /\[IST\d+\]/.test(line))
+      return { code: run.status, findings: findings.filter((line) => !IS_AN_ENVOY_FILTER.test(line)) }
+    }
+
+    for (const file of RESOURCES) {
+      it(`validate takes ${file}`, () => {
+        expect(validate(example(files, file))).to.deep.equal({ code: 0, findings: [] })
+      })
+
+      it(`analyze finds nothing in ${file}`, () => {
+        const mesh = dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig'))
+        const others = file === 'key-manager.yaml' ? [] : [example(files, 'key-manager.yaml')]
+        expect(analyze(mesh, example(files, file), ...others)).to.deep.equal({ code: 0, findings: [] })
+      })
+    }
+
+    it('validate takes mesh-values.yaml as the spec of an IstioOperator', () => {
+      const values = load(example(files, 'mesh-values.yaml'))
+      const operator = {
+        apiVersion: 'install.istio.io/v1alpha1',
+        kind: 'IstioOperator',
+        metadata: { name: 'mesh' },
+        spec: values,
+      }
+      expect(validate(dump(operator))).to.deep.equal({ code: 0, findings: [] })
+    })
+
+    it('the tools are no rubber stamp: a misspelt field, a patch Envoy does not know, a port that is none, an order left to chance', () => {
+      expect(validate(example(files, 'loopback.yaml').replace('notPaths', 'notPahts')).code).to.equal(1)
+      expect(
+        validate(example(files, 'socket.yaml').replace('status_on_error', 'status_on_eror')).findings,
+      ).to.have.length(1)
+      const port = analyze('{}', example(files, 'loopback.yaml').replace('number: 9001', 'number: 90011'))
+      expect(port.findings.join()).to.contain('IST0106')
+      const order = analyze('{}', example(files, 'socket.yaml').replace('priority: 10', ''))
+      expect(order.findings.join()).to.contain('IST0151')
+    })
+  })
+
+  describe("Istio's definitions", () => {
+    let definitions: CrdCheck
+    before(function () {
+      definitions = needCrds(this, ['istio'])
+    })
+    after(() => definitions?.close())
+
+    for (const file of RESOURCES) {
+      it(`know every field of ${file}`, () => {
+        expect(definitions.problems(example(files, file))).to.deep.equal([])
+      })
+    }
+
+    it('refuse a misspelt field, of Istio and of Kubernetes', () => {
+      const misspelt = example(files, 'loopback.yaml')
+        .replace('exportTo', 'exporTo')
+        .replace('restartPolicy', 'restarPolicy')
+      expect(definitions.problems(misspelt).map((line) => line.split(':')[0])).to.have.members([
+        'ServiceEntry micro-gw-authz',
+        'Deployment orders',
+      ])
+    })
+  })
+
+  describe(`socket.yaml in Envoy ${ENVOY_VERSION}`, function () {
+    this.timeout(120_000)
+    let running: RunningGateway
+
+    before(async function () {
+      const binary = envoyOrSkip(ENVOY_VERSION, this)
+      running = await startGateway({
+        binary,
+        conf: confOf('socket.yaml'),
+        confAddresses: ({ dir }) => {
+          writeFileSync(join(dir, 'password'), 'gateway-secret\n')
+          return { '/run/secrets/micro-gw-authz/password': join(dir, 'password'), '/run/micro-gw-authz': dir }
+        },
+        bootstrap: patched,
+      })
+      running.keyManager.tokens.set('reads', { active: true, sub: 'alice', scope: 'orders:read', exp: inSeconds(300) })
+      running.keyManager.tokens.set('writes', { active: true, sub: 'bob', scope: 'orders:write', exp: inSeconds(300) })
+    })
+    after(() => running?.close())
+
+    it('allows a good token, with our headers in place of the credentials', async () => {
+      const answer = await send(running.port, ['authorization', 'Bearer reads', 'x-auth-subject', 'evil'])
+      expect(answer.status).to.equal(200)
+      expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal(['alice'])
+      expect(valuesOf(answer, 'authorization')).to.deep.equal([])
+    })
+
+    it('refuses no token, and two: the headers come raw', async () => {
+      expect((await send(running.port, [])).status).to.equal(401)
+      const two = ['authorization', 'Bearer reads', 'authorization', 'Bearer reads']
+      expect((await send(running.port, two)).status).to.equal(400)
+    })
+
+    it("holds the route's scopes", async () => {
+      const post = (token: string) =>
+        fetch(`http://127.0.0.1:${running.port}/orders/7`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}` },
+        })
+      expect((await post('reads')).status).to.equal(403)
+      expect((await post('writes')).status).to.equal(200)
+    })
+
+    it('lets /healthz through without a token and without the headers that a client made up', async () => {
+      const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')
+      expect(answer.status).to.equal(200)
+      expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal([])
+    })
+  })
+})
+
+function providers(): readonly { readonly name: unknown; readonly settings: JsonObject }[] {
+  const mesh = at(load(example(files, 'mesh-values.yaml')), 'meshConfig', 'extensionProviders')
+  return list(mesh).map((entry) => {
+    const settings = at(entry, 'envoyExtAuthzGrpc')
+    if (!isObject(settings)) throw new Error('a provider without settings')
+    return { name: at(entry, 'name'), settings }
+  })
+}
+
+function provider(name: string): JsonObject {
+  const found = providers().find((entry) => entry.name === name)
+  if (found === undefined) throw new Error(`mesh-values.yaml has no provider ${name}`)
+  return found.settings
+}
+
+const camelCase = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+
+/** The values of the EnvoyFilter's patches of a kind, in their order. */
+function patchValues(applyTo: string): readonly unknown[] {
+  return list(at(resource('socket.yaml', 'EnvoyFilter'), 'spec', 'configPatches'))
+    .filter((patch) => at(patch, 'applyTo') === applyTo)
+    .map((patch) => at(patch, 'patch', 'value'))
+}
+
+function patchValue(applyTo: string): unknown {
+  const [value, ...others] = patchValues(applyTo)
+  expect(others).to.deep.equal([])
+  return value
+}
+
+/** What istiod makes of the inbound port 8080, as far as the patches meet it, with the patches put in. */
+function patched(places: GatewayPlaces): object {
+  const socket = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
+  const cluster: unknown = JSON.parse(
+    JSON.stringify(patchValue('CLUSTER')).replaceAll('/run/micro-gw-authz', places.dir),
+  )
+  const inbound = 'inbound|8080||'
+  const manager = {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'inbound',
+    route_config: {
+      name: inbound,
+      virtual_hosts: [
+        {
+          name: 'inbound|http|8080',
+          domains: ['*'],
+          // INSERT_FIRST, one after the other.
+          routes: [
+            ...[...patchValues('HTTP_ROUTE')].reverse(),
+            { name: 'default', match: { prefix: '/' }, route: { cluster: inbound } },
+          ],
+        },
+      ],
+    },
+    http_filters: [
+      patchValue('HTTP_FILTER'),
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+      },
+    ],
+  }
+  return {
+    admin: { address: socket(places.adminPort) },
+    static_resources: {
+      listeners: [
+        {
+          name: 'virtualInbound',
+          address: socket(places.port),
+          filter_chains: [
+            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
+          ],
+        },
+      ],
+      clusters: [
+        cluster,
+        {
+          name: inbound,
+          type: 'STATIC',
+          connect_timeout: '1s',
+          load_assignment: {
+            cluster_name: inbound,
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(places.upstreamPort) } }] }],
+          },
+        },
+      ],
+    },
+  }
+}

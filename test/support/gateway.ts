@@ -1,0 +1,95 @@
+/**
+ * Envoy configuration that a control plane or a patch made, run on this machine: the real sidecar on the example's own
+ * micro-gw.conf, a real Envoy, an upstream that echoes. Only addresses and files are changed.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort, type RunningEnvoy, startEnvoyText, validateEnvoy } from '../../scripts/envoy.ts'
+import { runCheckConfig } from '../../src/commands/check-config.ts'
+import { type Sidecar, startSidecar } from '../envoy/sidecar.ts'
+import { startUpstream, stopUpstream, type Upstream } from '../envoy/traffic.ts'
+import { captureIo } from './io.ts'
+import { type ScriptedKeyManager, startKeyManager } from './key-manager.ts'
+import { rewrite } from './rewrite.ts'
+
+export interface GatewayPlaces {
+  readonly dir: string
+  /** Where Envoy listens. */
+  readonly port: number
+  readonly adminPort: number
+  readonly sidecarPort: number
+  readonly upstreamPort: number
+}
+
+export interface RunningGateway {
+  readonly port: number
+  readonly envoy: RunningEnvoy
+  readonly keyManager: ScriptedKeyManager
+  close(): Promise<void>
+}
+
+export interface GatewayParts {
+  readonly binary: string
+  /** Text of the example's micro-gw.conf. */
+  readonly conf: string
+  /** Addresses and paths in it to replace, besides the key manager's address. */
+  confAddresses(places: GatewayPlaces): Readonly<Record<string, string>>
+  /** The bootstrap, its `admin` included. */
+  bootstrap(places: GatewayPlaces): object
+}
+
+/** Rejects with what Envoy says where `--mode validate` does not take the bootstrap. */
+export async function startGateway(parts: GatewayParts): Promise<RunningGateway> {
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-gateway-'))
+  const keyManager = await startKeyManager()
+  const upstream: Upstream = await startUpstream()
+  let sidecar: Sidecar | undefined
+  let envoy: RunningEnvoy | undefined
+  const close = async (): Promise<void> => {
+    await envoy?.stop()
+    await sidecar?.close()
+    await keyManager.close()
+    await stopUpstream(upstream)
+    rmSync(dir, { recursive: true, force: true })
+  }
+  try {
+    const places: GatewayPlaces = {
+      dir,
+      port: await freePort(),
+      adminPort: await freePort(),
+      sidecarPort: await freePort(),
+      upstreamPort: upstream.port,
+    }
+    const text = JSON.stringify(parts.bootstrap(places))
+    const valid = validateEnvoy(parts.binary, text)
+    if (!valid.ok) throw new Error(`Envoy does not take it: ${valid.output}`)
+    const file = join(dir, 'micro-gw.conf')
+    const idp = { 'https://idp.example.com': `http://127.0.0.1:${keyManager.port}` }
+    writeFileSync(file, rewrite(parts.conf, { ...idp, ...parts.confAddresses(places) }))
+    sidecar = await startSidecar(file)
+    envoy = await startEnvoyText({ binary: parts.binary, text, adminPort: places.adminPort })
+    return { port: places.port, envoy, keyManager, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** What check-config says about an example's micro-gw.conf besides notices; its secrets and certificates are put in place. */
+export async function confProblems(conf: string, files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-conf-'))
+  try {
+    const file = join(dir, 'micro-gw.conf')
+    writeFileSync(file, rewrite(conf, files))
+    const io = captureIo()
+    const code = await runCheckConfig(['--config', file], {}, io)
+    const lines = io
+      .output()
+      .split('\n')
+      .filter((line) => /: (?:error|warning):/.test(line))
+    return code === 0 ? lines : [`exit ${code}`, ...lines]
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
