@@ -36,7 +36,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const start: SidecarStart = { loaded, load, clock: options.clock ?? systemClock, writeLog: options.writeLog }
   const workers = workersOf(loaded.config)
   if (workers === 1) return (await import('./single.ts')).startSingle(start)
-  throw ConfigurationError.of('extAuthz.workers', 'More than one worker is not supported yet. Remove the key.')
+  return (await import('./workers/primary.ts')).startPrimary(start, workers)
 }
 
 const MOST_WORKERS = 64

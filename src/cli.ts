@@ -7,6 +7,8 @@ type Command = (args: readonly string[], env: Readonly<Record<string, string | u
 /** Loaded when asked for: a probe every few seconds should not pay for the server. */
 const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ['serve', async (): Promise<Command> => (await import('./commands/serve.ts')).runServe],
+  // What `serve` starts where several processes are asked for; in no help.
+  ['worker', async (): Promise<Command> => (await import('./commands/worker.ts')).runWorker],
   ['check-config', async (): Promise<Command> => (await import('./commands/check-config.ts')).runCheckConfig],
   ['introspect', async (): Promise<Command> => (await import('./commands/introspect.ts')).runIntrospect],
   ['check', async (): Promise<Command> => (await import('./commands/check.ts')).runCheck],

@@ -54,5 +54,6 @@ export async function runServe(
 }
 
 function startFailure(error: unknown): string {
-  return error instanceof Error && error.message.startsWith('cannot listen on') ? error.message : 'start failed'
+  const isOurs = error instanceof Error && /^(?:cannot listen on|a worker process) /.test(error.message)
+  return isOurs ? error.message : 'start failed'
 }

@@ -31,10 +31,7 @@ export function watchProcess(actions: LifecycleActions, log: Log, events: Proces
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   let draining = false
 
-  function failed(what: string, thrown: unknown): void {
-    // The text of a foreign error may hold a token or secret; its name, code and place in our source do not.
-    log.error(what, { error: nameOf(thrown), at: placeOf(thrown) })
-  }
+  const failed = (what: string, thrown: unknown): void => logFailure(log, what, thrown)
 
   function finish(work: Promise<void>, code: number): void {
     work.then(
@@ -82,6 +79,25 @@ export function watchProcess(actions: LifecycleActions, log: Log, events: Proces
       for (const [event, listener] of listeners) events.off(event, listener)
     },
   }
+}
+
+/** A worker's: Ctrl-C and a container's stop reach the whole group, but what becomes of them the primary says. */
+export function ignoreSignals(events: ProcessEvents = process): void {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) events.on(signal, () => undefined)
+}
+
+/** `fatal` after an uncaught exception; a rejection nobody handled is logged and survived. */
+export function watchFailures(log: Log, fatal: () => void, events: ProcessEvents = process): void {
+  events.on('unhandledRejection', (reason) => logFailure(log, 'unhandled_rejection', reason))
+  events.on('uncaughtException', (thrown) => {
+    logFailure(log, 'uncaught_exception', thrown)
+    fatal()
+  })
+}
+
+function logFailure(log: Log, what: string, thrown: unknown): void {
+  // The text of a foreign error may hold a token or secret; its name, code and place in our source do not.
+  log.error(what, { error: nameOf(thrown), at: placeOf(thrown) })
 }
 
 function nameOf(thrown: unknown): string {

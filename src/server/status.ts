@@ -33,6 +33,13 @@ export interface Status {
 /** One process of several. */
 export interface WorkerStatus {
   readonly pid: number
+  /** From 1; a worker that replaces another has its number. */
+  readonly worker?: number
+  readonly restarts?: number
+  /** Connections it serves. */
+  readonly connections?: number
+  /** False: it did not answer, `status` is the last that is known of it. */
+  readonly answers?: boolean
   readonly status: Status
 }
 

@@ -2,7 +2,15 @@
  * Prometheus metrics, product contract section 7. The only file that knows prom-client.
  * Label sets are closed: never a token, subject, client, path or host.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type HistogramConfiguration, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type HistogramConfiguration,
+  Registry,
+} from 'prom-client'
 import type { CacheMetrics, CacheResult, IntrospectionMetrics, OwnTokenMetrics, Reason } from '../authz/ports.ts'
 import {
   ALLOW_REASONS,
@@ -32,6 +40,9 @@ export interface Totals {
   readonly lookups: { readonly hit: number; readonly miss: number }
 }
 
+/** Metrics of one process with their values; plain data. */
+export type Snapshot = readonly object[]
+
 export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMetrics {
   /** Once per Check. `error`: an `error_response` was sent. */
   check(decision: 'allow' | 'deny' | 'error', reason: Reason, cache: CacheResult, seconds: number): void
@@ -47,7 +58,7 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   exposition(): Promise<{ readonly contentType: string; readonly body: string }>
   totals(): Totals
   /** All metrics with their values, for merging with those of other processes; plain data. */
-  snapshot(): Promise<readonly object[]>
+  snapshot(): Promise<Snapshot>
 }
 
 /** The reasons that `extAuthz.unavailable = "error"` answers with an `error_response`. */
@@ -170,6 +181,7 @@ export function createMetrics(): Metrics {
     help: 'Always 1; which version runs on which Node.',
     labelNames: ['version', 'node'],
     registers,
+    aggregator: 'first',
   }).set({ version: VERSION, node: process.version }, 1)
 
   const checks = createTalliedCounter({
@@ -268,6 +280,7 @@ export function createMetrics(): Metrics {
     name: 'microgw_own_token_expiry_timestamp_seconds',
     help: 'When the own token expires, seconds since the epoch; 0: none is held, or it does not expire.',
     registers,
+    aggregator: 'max',
   })
 
   const breaker = new Gauge({
@@ -292,6 +305,7 @@ export function createMetrics(): Metrics {
     name: 'microgw_config_last_reload_success_timestamp_seconds',
     help: 'When the configuration in force was loaded, seconds since the epoch.',
     registers,
+    aggregator: 'max',
   })
 
   collectDefaultMetrics({ register })
@@ -343,4 +357,71 @@ export function createMetrics(): Metrics {
     exposition: async () => ({ contentType: register.contentType, body: await register.metrics() }),
     snapshot: () => register.getMetricsAsJSON(),
   }
+}
+
+/** Metrics of the process above several workers: its own, and all of them as one. */
+export interface PrimaryMetrics extends Metrics {
+  workerLost(reason: WorkerLoss): void
+  /** `count` is called at each scrape. */
+  workersServing(count: () => number): void
+  /** What a worker that is no more had counted goes on counting: a counter never goes down. */
+  retire(last: Snapshot): void
+  /** `workers`: the newest snapshot of each that runs. */
+  merged(workers: readonly Snapshot[]): Promise<{ readonly contentType: string; readonly body: string }>
+}
+
+export type WorkerLoss = 'crashed' | 'stuck'
+
+const WORKER_LOSSES = { crashed: 0, stuck: 0 } satisfies Record<WorkerLoss, 0>
+
+export function createPrimaryMetrics(): PrimaryMetrics {
+  const metrics = createMetrics()
+  const register = new Registry()
+  const registers = [register]
+  const losses = new Counter({
+    name: 'microgw_worker_restarts_total',
+    help: 'Workers that ended or hung and were replaced, by reason.',
+    labelNames: ['reason'],
+    registers,
+  })
+  for (const reason of Object.keys(WORKER_LOSSES)) losses.inc({ reason }, 0)
+  let countServing: () => number = () => 0
+  new Gauge({
+    name: 'microgw_workers',
+    help: 'Workers that serve.',
+    registers,
+    collect() {
+      this.set(countServing())
+    },
+  })
+  /** Folded into one at each end. */
+  let retired: Snapshot = []
+
+  return {
+    ...metrics,
+    workerLost: (reason) => losses.inc({ reason }),
+    workersServing(count) {
+      countServing = count
+    },
+    retire(last) {
+      const counted = last.filter((metric) => ['counter', 'histogram'].includes(memberOf(metric, 'type')))
+      retired = AggregatorRegistry.aggregate([retired, counted]).getMetricsAsArray()
+    },
+    async merged(workers) {
+      const own = [...(await metrics.snapshot()).flatMap(ofPrimary), ...(await register.getMetricsAsJSON())]
+      const all = AggregatorRegistry.aggregate([own, ...workers, retired])
+      return { contentType: all.contentType, body: await all.metrics() }
+    },
+  }
+}
+
+/** The primary answers no Checks: what its event loop and breaker do would only dilute what the workers' say. */
+function ofPrimary(metric: object): object[] {
+  const name = memberOf(metric, 'name')
+  if (name === 'microgw_breaker_state' || name.startsWith('nodejs_eventloop_lag')) return []
+  return name === 'process_start_time_seconds' ? [{ ...metric, aggregator: 'first' }] : [metric]
+}
+
+function memberOf(metric: object, name: 'name' | 'type'): string {
+  return name in metric ? String(metric[name as keyof typeof metric]) : ''
 }

@@ -1,0 +1,303 @@
+/**
+ * Keeps as many workers alive as were asked for, and gives each connection to one of them.
+ * Envoy holds few connections and keeps them for long, so it matters who gets which: see `choose`.
+ */
+import type { Socket } from 'node:net'
+import type { Clock, Log } from '../authz/ports.ts'
+import type { ToPrimary, ToWorker } from './messages.ts'
+import { restartPauseMs } from './restart-pause.ts'
+import { packSetup, type Setup } from './setup.ts'
+import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
+
+const BEAT_MS = 1_000
+/** From here on it gets no more connections. */
+const SUSPECT_AFTER_BEATS = 2
+/** From here on it hangs: whoever waits for it has long given up, and is served elsewhere once its connections are closed. */
+const STUCK_AFTER_BEATS = 5
+/** A machine under load starts slowly; beyond this something is wrong. */
+const START_MS = 30_000
+/** A new configuration is in force within this, or the worker is replaced by one that begins with it. */
+const SWAP_MS = 5_000
+/** For the last lines of a worker that was told to end. */
+const END_MS = 500
+/** Connections that wait for a worker while none is there. */
+const MOST_PARKED = 1_024
+
+export type WorkerEnd = 'crashed' | 'stuck'
+
+export interface PoolOptions {
+  readonly workers: number
+  /** How many listeners connections come from. */
+  readonly listeners: number
+  /** What is in force at this moment. */
+  readonly setup: () => Setup
+  readonly clock: Clock
+  readonly log: Log
+  readonly writeLog: (lines: string) => void
+  /** A worker's question about the own token. */
+  readonly answerOwnToken: (
+    message: Extract<ToPrimary, { kind: 'own_token_ask' }>,
+    answer: (message: ToWorker) => void,
+  ) => void
+  /** One that was ready has ended, and is about to be replaced. */
+  readonly lost: (worker: WorkerProcess, end: WorkerEnd) => void
+}
+
+export interface Member {
+  /** From 1; a worker that replaces another has its number. */
+  readonly worker: number
+  readonly process: WorkerProcess
+  readonly restarts: number
+}
+
+export interface Pool {
+  /** Resolves when all are ready; rejects where one cannot start, and none is left then. */
+  start(): Promise<void>
+  give(connection: Socket, listener: number): void
+  /** Resolves when every worker has the setup in force, or is being replaced by one that has. */
+  reconfigure(): Promise<void>
+  tell(message: ToWorker): void
+  /** Those that are ready. */
+  members(): readonly Member[]
+  /** Calls in flight finish within `timeoutMs`; what still runs a moment later is killed. */
+  drain(timeoutMs: number): Promise<void>
+  /** At once. */
+  stop(): Promise<void>
+}
+
+interface Slot {
+  readonly worker: number
+  /** Undefined between two of them. */
+  process: WorkerProcess | undefined
+  /** Undefined until it is ready. */
+  generation: number | undefined
+  readyAtMs: number
+  restarts: number
+  /** Ends in a row, each soon after a start. */
+  soonEnded: number
+  stuck: boolean
+  /** Who waits for a generation, or for an end. */
+  readonly waiting: Set<() => void>
+}
+
+export function createPool(options: PoolOptions): Pool {
+  const { clock, log } = options
+  const slots = Array.from(
+    { length: options.workers },
+    (_, index): Slot => ({
+      worker: index + 1,
+      process: undefined,
+      generation: undefined,
+      readyAtMs: 0,
+      restarts: 0,
+      soonEnded: 0,
+      stuck: false,
+      waiting: new Set(),
+    }),
+  )
+  const parked: { readonly connection: Socket; readonly listener: number }[] = []
+  let ending = false
+  let starting = true
+  let last = 0
+
+  const isServing = (slot: Slot): boolean =>
+    slot.process !== undefined && slot.generation !== undefined && slot.process.missedBeats < SUSPECT_AFTER_BEATS
+
+  function begin(slot: Slot): void {
+    const { worker } = slot
+    const process = startWorkerProcess({
+      number: worker,
+      clock,
+      heard: (message) => hear(slot, process, message),
+      writeLog: options.writeLog,
+    })
+    slot.process = process
+    slot.generation = undefined
+    slot.stuck = false
+    const cancel = clock.after(START_MS, () => {
+      if (slot.process !== process || slot.generation !== undefined) return
+      log.error('worker_start_timeout', { worker, pid: process.pid })
+      process.kill()
+    })
+    void process.ended.then((ending) => {
+      cancel()
+      end(slot, process, ending)
+    })
+  }
+
+  function hear(slot: Slot, process: WorkerProcess, message: ToPrimary): void {
+    if (slot.process !== process) return
+    switch (message.kind) {
+      case 'hello':
+        process.send({ kind: 'setup', setup: packSetup(options.setup()) })
+        return
+      case 'ready':
+        ready(slot, process, message.generation)
+        return
+      case 'refused':
+        // It was good for the primary: a worker of its own state is replaced by one without.
+        log.error('worker_setup_failed', { worker: slot.worker, pid: process.pid })
+        process.kill()
+        return
+      case 'own_token_ask':
+        options.answerOwnToken(message, process.send)
+        return
+      case 'beat':
+      case 'closed':
+      case 'answer':
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  function ready(slot: Slot, process: WorkerProcess, generation: number): void {
+    const isFirst = slot.generation === undefined
+    slot.generation = generation
+    settle(slot)
+    if (!isFirst) return
+    // A reload came between.
+    const newest = options.setup()
+    if (generation < newest.generation) process.send({ kind: 'setup', setup: packSetup(newest) })
+    slot.readyAtMs = clock.monotonicMs()
+    log.info('worker_started', { worker: slot.worker, pid: process.pid, restarts: slot.restarts })
+    for (const { connection, listener } of parked.splice(0)) give(connection, listener)
+  }
+
+  function settle(slot: Slot): void {
+    for (const look of slot.waiting) look()
+  }
+
+  function end(slot: Slot, process: WorkerProcess, { code, signal }: { code?: unknown; signal?: unknown }): void {
+    const wasReady = slot.generation !== undefined
+    slot.process = undefined
+    slot.generation = undefined
+    settle(slot)
+    if (ending || starting) return
+    const livedMs = wasReady ? clock.monotonicMs() - slot.readyAtMs : 0
+    const pause = restartPauseMs(slot.soonEnded, livedMs)
+    slot.soonEnded = pause.soonEnded
+    slot.restarts += 1
+    const reason: WorkerEnd = slot.stuck ? 'stuck' : 'crashed'
+    const { worker } = slot
+    log.error('worker_ended', { worker, pid: process.pid, reason, code, signal, nextStartInMs: pause.ms })
+    options.lost(process, reason)
+    if (pause.ms === 0) begin(slot)
+    else
+      clock.after(pause.ms, () => {
+        if (!ending) begin(slot)
+      })
+  }
+
+  /** By count, not by clock: after the machine was suspended, everybody gets the same number of chances. */
+  function beat(): void {
+    clock.after(BEAT_MS, beat)
+    for (const slot of slots) {
+      const { process } = slot
+      if (process === undefined || slot.generation === undefined) continue
+      if (process.missedBeats >= STUCK_AFTER_BEATS && !slot.stuck) {
+        slot.stuck = true
+        log.error('worker_stuck', { worker: slot.worker, pid: process.pid, missedBeats: process.missedBeats })
+        process.kill()
+      } else process.beat()
+    }
+  }
+
+  /**
+   * With several listeners each belongs to some of the workers: a caller that spreads its calls over the addresses
+   * spreads them over the workers. Among those, and where they do not serve among all, the one with the fewest
+   * connections; of equals the next in turn.
+   */
+  function choose(listener: number): WorkerProcess | undefined {
+    const { listeners, workers } = options
+    const serving = slots.filter(isServing)
+    const own = serving.filter(({ worker }) =>
+      listeners <= workers ? (worker - 1) % listeners === listener : listener % workers === worker - 1,
+    )
+    const among = own.length > 0 ? own : serving
+    const turn = ({ worker }: Slot): number => (worker - 1 - last + workers) % workers
+    const [chosen] = among.toSorted(
+      (a, b) => (a.process?.connections ?? 0) - (b.process?.connections ?? 0) || turn(a) - turn(b),
+    )
+    if (chosen !== undefined) last = chosen.worker % workers
+    return chosen?.process
+  }
+
+  function give(connection: Socket, listener: number): void {
+    const process = choose(listener)
+    if (process !== undefined) process.give(connection, listener)
+    else if (ending || parked.length >= MOST_PARKED) connection.destroy()
+    else parked.push({ connection, listener })
+  }
+
+  /** Resolves with whether it came true within `ms`; false where the worker ended before. */
+  function until(slot: Slot, ms: number, holds: (generation: number) => boolean): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settled = (value: boolean): void => {
+        cancel()
+        slot.waiting.delete(look)
+        resolve(value)
+      }
+      const look = (): void => {
+        if (slot.process === undefined) settled(false)
+        else if (slot.generation !== undefined && holds(slot.generation)) settled(true)
+      }
+      const cancel = clock.after(ms, () => settled(false))
+      slot.waiting.add(look)
+      look()
+    })
+  }
+
+  const processes = (): WorkerProcess[] => slots.flatMap(({ process }) => (process === undefined ? [] : [process]))
+
+  const members = (): Member[] =>
+    slots.flatMap(({ worker, process, generation, restarts }) =>
+      process === undefined || generation === undefined ? [] : [{ worker, process, restarts }],
+    )
+
+  async function endAll(message: ToWorker, withinMs: number): Promise<void> {
+    ending = true
+    for (const { connection } of parked.splice(0)) connection.destroy()
+    const all = processes()
+    for (const process of all) process.send(message)
+    const cancel = clock.after(withinMs, () => {
+      for (const process of all) process.kill()
+    })
+    await Promise.all(all.map(({ closed }) => closed))
+    cancel()
+  }
+
+  return {
+    async start() {
+      for (const slot of slots) begin(slot)
+      const started = await Promise.all(slots.map((slot) => until(slot, START_MS, () => true)))
+      if (started.includes(false)) {
+        await endAll({ kind: 'stop' }, END_MS)
+        throw new Error('a worker process could not start')
+      }
+      starting = false
+      beat()
+    },
+    give,
+    async reconfigure() {
+      const setup = options.setup()
+      const packed = packSetup(setup)
+      await Promise.all(
+        slots.map(async (slot) => {
+          const { process } = slot
+          // One that is about to start asks for what is in force then.
+          if (process === undefined || slot.generation === undefined) return
+          process.send({ kind: 'setup', setup: packed })
+          const inForce = await until(slot, SWAP_MS, (generation) => generation >= setup.generation)
+          if (!inForce && slot.process === process) process.kill()
+        }),
+      )
+    },
+    tell(message) {
+      for (const process of processes()) process.send(message)
+    },
+    members,
+    drain: (timeoutMs) => endAll({ kind: 'drain', timeoutMs }, timeoutMs + END_MS),
+    stop: () => endAll({ kind: 'stop' }, END_MS),
+  }
+}

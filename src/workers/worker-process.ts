@@ -1,0 +1,156 @@
+/** One worker as the primary sees it: started, spoken to, given connections, ended. */
+import { type ChildProcess, fork } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { Clock } from '../authz/ports.ts'
+import type { Answers, ToPrimary, ToWorker } from './messages.ts'
+
+/** Both run: the source as it is, and what is built from it. */
+const CLI = fileURLToPath(new URL(import.meta.filename.endsWith('.ts') ? '../cli.ts' : '../cli.js', import.meta.url))
+
+/** A worker that does not answer within this is left out of what is merged. */
+const ANSWER_MS = 1_000
+
+export interface Ending {
+  readonly code: number | undefined
+  readonly signal: string | undefined
+}
+
+export interface WorkerProcess {
+  readonly pid: number
+  /** Connections it was given and has not reported closed. */
+  readonly connections: number
+  /** How many heartbeats in a row it has not answered. */
+  readonly missedBeats: number
+  send(message: ToWorker): void
+  give(connection: Socket, listener: number): void
+  /** Undefined where it does not answer in time, or has ended. */
+  ask<What extends keyof Answers>(what: What, detail?: string): Promise<Answers[What] | undefined>
+  beat(): void
+  kill(): void
+  readonly ended: Promise<Ending>
+  /** After its last line was passed on. */
+  readonly closed: Promise<void>
+}
+
+export interface WorkerProcessOptions {
+  /** From 1. */
+  readonly number: number
+  readonly clock: Clock
+  /** Everything but heartbeats, answers and closed connections. */
+  readonly heard: (message: ToPrimary) => void
+  /** Whole lines, line feeds included. */
+  readonly writeLog: (lines: string) => void
+}
+
+export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerProcessOptions): WorkerProcess {
+  const child = fork(CLI, ['worker', String(number)], {
+    serialization: 'advanced',
+    // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
+  forwardLines(child, writeLog)
+  const questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
+  let lastQuestion = 0
+  let connections = 0
+  let missedBeats = 0
+
+  const ended = new Promise<Ending>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }))
+    // A process that could not be started never exits.
+    child.once('error', () => child.pid === undefined && resolve({ code: undefined, signal: undefined }))
+  })
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => resolve())
+    child.once('error', () => child.pid === undefined && resolve())
+  })
+  void ended.then(() => {
+    for (const answer of questions.values()) answer(undefined)
+    questions.clear()
+  })
+  // What cannot be said to a worker that is ending is told by its end.
+  child.on('error', () => undefined)
+
+  child.on('message', (received) => {
+    // Its own program sent it, over a channel nobody else holds.
+    const message = received as ToPrimary
+    switch (message.kind) {
+      case 'beat':
+        missedBeats = 0
+        return
+      case 'closed':
+        connections -= 1
+        return
+      case 'answer': {
+        const answer = questions.get(message.id)
+        questions.delete(message.id)
+        answer?.(message.answer)
+        return
+      }
+      default:
+        heard(message)
+    }
+  })
+
+  const send = (message: ToWorker): void => {
+    if (child.connected) child.send(message, () => undefined)
+  }
+
+  return {
+    pid: child.pid ?? 0,
+    get connections() {
+      return connections
+    },
+    get missedBeats() {
+      return missedBeats
+    },
+    send,
+    give(connection, listener) {
+      connections += 1
+      const message: ToWorker = { kind: 'connection', listener }
+      if (!child.connected) connection.destroy()
+      else
+        child.send(message, connection, (error) => {
+          if (error !== null) connection.destroy()
+        })
+    },
+    ask<What extends keyof Answers>(what: What, detail = ''): Promise<Answers[What] | undefined> {
+      return new Promise((resolve) => {
+        if (!child.connected) return resolve(undefined)
+        lastQuestion += 1
+        const id = lastQuestion
+        const cancel = clock.after(ANSWER_MS, () => {
+          questions.delete(id)
+          resolve(undefined)
+        })
+        questions.set(id, (answer) => {
+          cancel()
+          // The worker answers what it was asked.
+          resolve(answer as Answers[What] | undefined)
+        })
+        send({ kind: 'ask', id, what, detail })
+      })
+    },
+    beat() {
+      missedBeats += 1
+      send({ kind: 'beat' })
+    },
+    kill: () => void child.kill('SIGKILL'),
+    ended,
+    closed,
+  }
+}
+
+function forwardLines(child: ChildProcess, writeLog: (lines: string) => void): void {
+  let rest = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    const lines = rest + text
+    const end = lines.lastIndexOf('\n') + 1
+    rest = lines.slice(end)
+    if (end > 0) writeLog(lines.slice(0, end))
+  })
+  // A worker that was killed may leave half a line.
+  child.once('close', () => {
+    if (rest !== '') writeLog(`${rest}\n`)
+  })
+}
