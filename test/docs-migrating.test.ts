@@ -237,6 +237,27 @@ describe('docs/migrating-from-wso2.md', () => {
     })
   })
 
+  it('what the text says of single keys holds', () => {
+    const errorsOf = (toml: string): readonly string[] =>
+      read(toml)
+        .loaded.problems.filter(({ severity }) => severity === 'error')
+        .map(({ key, message }) => `${key}: ${message}`)
+    const legacy = errorsOf(fileFor('keyManager.enableLegacyMode', 'true'))
+    expect(legacy).to.have.length(1)
+    expect(legacy[0]).to.match(/^keyManager\.external: /)
+    expect(errorsOf(fileFor('caching.enabled', 'true').concat('tokenCache.expiryTime = 900000\n'))).to.have.length(1)
+    const misspelt = fileFor('keyManager.external', 'true').replace('serverUrl', 'serverURL')
+    expect(errorsOf(misspelt).join()).to.include('`serverUrl`')
+    expect(errorsOf(fileFor('caching.tokenCacheExpiryTime', '1').replace('Time', 'Tme')).join()).to.include(
+      '`tokenCacheExpiryTime`',
+    )
+    expect(errorsOf(fileFor('keyManager.tokenContext', '""'))).to.deep.equal([])
+    expect(read(fileFor('keyManager.tokenContext', '""')).loaded).to.have.nested.property(
+      'config.keyManager.introspectUrl',
+      'https://is.example.com/introspect',
+    )
+  })
+
   it('its refused files are refused for the key they name', () => {
     const refused = blocks('refused')
     expect(refused).to.have.length.above(0)
