@@ -73,7 +73,7 @@ function ownTokenSection({ status, nowMs }: StatusPage): Html {
   const holds = state === 'fresh' || state === 'renewing'
   return html`<section id="own-token"><h2>Own token</h2><dl>
 ${fact('State', ownTokenState(state))}
-${holds ? fact('Good until', expiresAt === undefined ? html`it does not expire` : time(expiresAt, nowMs)) : NOTHING}
+${holds ? fact('Good until', expiresAt === undefined ? html`it does not expire` : html`${instantWords(expiresAt)}, ${time(expiresAt, nowMs)}`) : NOTHING}
 ${nextAttemptInMs === undefined ? NOTHING : fact(holds ? 'Renewal' : 'Next attempt', html`in ${durationWords(nextAttemptInMs)}`)}
 ${fact('Last error', lastError === undefined ? html`none` : html`${sentence(lastError)}`)}
 </dl></section>`
@@ -142,16 +142,16 @@ function refusalsSection({ status, denies, nowMs }: StatusPage): Html {
 ${
   reasons.length === 0
     ? NOTHING
-    : html`<table><thead><tr><th>reason</th><th class="number">count</th><th>what it says</th></tr></thead><tbody>${reasons.map(([reason, count]) => html`<tr><td><code>${reason}</code></td><td class="number">${countWords(count)}</td><td>${REFUSAL_WORDS[reason] ?? ''}</td></tr>`)}</tbody></table>`
+    : html`<table class="rows"><thead><tr><th>reason</th><th class="number">count</th><th>what it says</th></tr></thead><tbody>${reasons.map(([reason, count]) => html`<tr><td><code>${breakable(reason)}</code></td><td class="number" data-name="count">${countWords(count)}</td><td>${REFUSAL_WORDS[reason] ?? ''}</td></tr>`)}</tbody></table>`
 }
 <h3>The last of them</h3>
-${denies.length === 0 ? html`<p>None yet.</p>` : html`<table class="rows"><thead><tr><th>when</th><th>decision</th><th>reason</th><th>request</th><th>detail</th></tr></thead><tbody>${denies.slice(0, LISTED).map((one) => denyRow(one, nowMs))}</tbody></table>`}
+${denies.length === 0 ? html`<p>None yet.</p>` : html`<table class="rows"><thead><tr><th>when</th><th>decision</th><th>reason</th><th>request</th></tr></thead><tbody>${denies.slice(0, LISTED).map((one) => denyRow(one, nowMs))}</tbody></table>`}
 ${denies.length > LISTED ? html`<p class="quiet">The newest ${LISTED}; <a href="/decisions">/decisions</a> has ${denies.length}.</p>` : NOTHING}
 </section>`
 }
 
 function denyRow({ time: at, decision_id, reason, method, host, path, detail }: RecentDeny, nowMs: number): Html {
-  return html`<tr><td class="time">${time(at, nowMs)}</td><td><a href="/decisions/${decision_id}"><code>${decision_id}</code></a></td><td><code>${reason}</code></td><td><code><bdi>${method}</bdi> <bdi>${host}</bdi><bdi>${path}</bdi></code></td>${detail === undefined ? html`<td></td>` : html`<td data-name="detail">${sentence(detail)}</td>`}</tr>`
+  return html`<tr><td class="time">${time(at, nowMs)}</td><td class="id"><a href="/decisions/${decision_id}"><code>${decision_id}</code></a></td><td><code>${breakable(reason)}</code></td><td><code><bdi>${method}</bdi> <bdi>${host}</bdi><bdi>${path}</bdi></code>${detail === undefined ? NOTHING : html`<br>${sentence(detail)}`}</td></tr>`
 }
 
 function configurationSection({ status, configuration, nowMs }: StatusPage): Html {
@@ -173,7 +173,7 @@ function valuesTable(values: readonly EffectiveValue[]): Html {
   if (values.length === 0) return html`<p>None.</p>`
   return html`<table class="rows"><thead><tr><th>key</th><th>value</th><th>from</th></tr></thead><tbody>${values.map(
     (one) =>
-      html`<tr><td><code>${one.key}</code></td><td data-name="value"><code>${one.value}</code></td><td data-name="from">${sourceWords(one)}</td></tr>`,
+      html`<tr><td><code>${breakable(one.key)}</code></td><td data-name="value"><code>${one.value}</code></td><td data-name="from">${sourceWords(one)}</td></tr>`,
   )}</tbody></table>`
 }
 
@@ -211,6 +211,11 @@ function fact(name: string, value: Html): Html {
 
 function time(at: string, nowMs: number): Html {
   return html`<time datetime="${at}" title="${instantWords(at)}">${distanceWords(at, nowMs)}</time>`
+}
+
+/** A name of ours, which may be broken after its dots and underscores. */
+function breakable(name: string): Html {
+  return html`${name.split(/(?<=[._])/).map((part, index) => (index === 0 ? html`${part}` : html`<wbr>${part}`))}`
 }
 
 function list(items: readonly Html[]): Html {

@@ -28,7 +28,7 @@ th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--
 th{color:var(--quiet);font-weight:600}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 summary{cursor:pointer;padding:.25rem 0}
-.time{white-space:nowrap}
+.time,.id{white-space:nowrap}
 footer{margin-top:1rem}
 @media(max-width:44rem){
 dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}

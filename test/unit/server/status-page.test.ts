@@ -20,7 +20,7 @@ function read(page: Partial<StatusPage>, id?: string): string {
   const entities: Record<string, string> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&#39;': "'", '&amp;': '&' }
   return part
     .replace(/<meter.*?<\/meter>/g, '')
-    .replace(/<\/?(?:span|code|time|bdi|a|strong)\b[^>]*>/g, '')
+    .replace(/<\/?(?:span|code|time|bdi|a|strong|wbr)\b[^>]*>/g, '')
     .replace(/<[^>]*>/g, ' ')
     .replace(/&(?:lt|gt|quot|#39|amp);/g, (entity) => entities[entity] ?? entity)
     .replace(/\s+/g, ' ')
@@ -84,7 +84,7 @@ describe('the status page', () => {
         }),
         totals: { ...STARTED.totals, denied: { x: 1 }, introspections: { x: 1 } },
       },
-      denies: [{ ...DENY, detail: 'x' }],
+      denies: [{ ...DENY, reason: 'overloaded', detail: 'x' }],
       configuration: {
         file: 'x',
         values: [{ key: 'x', value: 'x', source: { kind: 'variable', name: 'x' }, reference: 'x' }],
@@ -146,10 +146,13 @@ describe('the status page', () => {
   const ownTokens = [
     [
       { ...OWN, state: 'fresh', expiresAt: '2026-11-25T12:42:00.000Z', nextAttemptInMs: 1_800_000 },
-      /alive Good until in 42 min Renewal in 30 min Last error none/,
+      /alive Good until 2026-11-25 12:42:00 UTC, in 42 min Renewal in 30 min Last error none/,
     ],
     [{ ...OWN, state: 'fresh' }, /alive Good until it does not expire Last error none/],
-    [{ ...OWN, state: 'renewing', expiresAt: '2026-11-25T12:05:00.000Z' }, /alive, being renewed Good until in 5 min/],
+    [
+      { ...OWN, state: 'renewing', expiresAt: '2026-11-25T12:05:00.000Z' },
+      /alive, being renewed Good until 2026-11-25 12:05:00 UTC, in 5 min/,
+    ],
     [{ ...OWN, state: 'fetching' }, /being obtained/],
     [{ ...OWN, state: 'none' }, /not asked for yet/],
     [
