@@ -9,7 +9,7 @@ import { dump, load } from 'js-yaml'
 import { after, before, describe, it } from 'mocha'
 import { ENVOY_VERSION } from '../../scripts/envoy.ts'
 import { envoyOrSkip, send, valuesOf } from '../envoy/traffic.ts'
-import { at, type CrdCheck, isObject, type JsonObject, needCrds, readResources } from '../support/crds.ts'
+import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
 import { confProblems, type GatewayPlaces, type RunningGateway, startGateway } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
@@ -27,10 +27,6 @@ const resource = (file: string, kind: string, name?: string): JsonObject => {
   )
   if (found === undefined) throw new Error(`${file} has no ${kind}`)
   return found
-}
-const list = (value: unknown): readonly unknown[] => {
-  if (!Array.isArray(value)) throw new Error(`not a list: ${JSON.stringify(value)}`)
-  return value
 }
 const confOf = (file: string): string => String(at(resource(file, 'ConfigMap'), 'data', 'micro-gw.conf'))
 
@@ -63,14 +59,14 @@ describe('deploy/istio/', function () {
       const sidecar = at(pod, 'initContainers', 0)
       expect(sidecar).to.deep.include({ name: 'micro-gw-authz', restartPolicy: 'Always' })
       expect(at(sidecar, 'startupProbe', 'httpGet')).to.deep.equal({ path: '/readyz', port: 9797 })
-      const mounted = list(at(sidecar, 'volumeMounts'))
+      const mounted = listAt(sidecar, 'volumeMounts')
       const paths = mounted.map((mount) => String(at(mount, 'mountPath')))
-      const volumes = list(at(pod, 'volumes')).map((volume) => at(volume, 'name'))
+      const volumes = listAt(pod, 'volumes').map((volume) => at(volume, 'name'))
       expect(volumes).to.include.members(mounted.map((mount) => at(mount, 'name')))
       const needed = [...confOf(file).matchAll(/(?:@file:\{|unix:)(\/[\w./-]+)/g)].map((match) => match[1] ?? '')
       expect(needed).to.have.length(file === 'socket.yaml' ? 2 : 1)
       expect(needed.filter((path) => !paths.some((mount) => path.startsWith(`${mount}/`)))).to.deep.equal([])
-      const [, , config] = list(at(sidecar, 'args'))
+      const [, , config] = listAt(sidecar, 'args')
       expect(paths).to.include(String(config).replace(/\/micro-gw\.conf$/, ''))
     })
   }
@@ -274,8 +270,8 @@ describe('deploy/istio/', function () {
 })
 
 function providers(): readonly { readonly name: unknown; readonly settings: JsonObject }[] {
-  const mesh = at(load(example(files, 'mesh-values.yaml')), 'meshConfig', 'extensionProviders')
-  return list(mesh).map((entry) => {
+  const mesh = listAt(load(example(files, 'mesh-values.yaml')), 'meshConfig', 'extensionProviders')
+  return mesh.map((entry) => {
     const settings = at(entry, 'envoyExtAuthzGrpc')
     if (!isObject(settings)) throw new Error('a provider without settings')
     return { name: at(entry, 'name'), settings }
@@ -292,7 +288,7 @@ const camelCase = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter
 
 /** The values of the EnvoyFilter's patches of a kind, in their order. */
 function patchValues(applyTo: string): readonly unknown[] {
-  return list(at(resource('socket.yaml', 'EnvoyFilter'), 'spec', 'configPatches'))
+  return listAt(resource('socket.yaml', 'EnvoyFilter'), 'spec', 'configPatches')
     .filter((patch) => at(patch, 'applyTo') === applyTo)
     .map((patch) => at(patch, 'patch', 'value'))
 }

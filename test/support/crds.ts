@@ -26,8 +26,11 @@ export interface CrdCheck {
   close(): void
 }
 
-/** For a `before` hook: the definitions of `names` (folders of .tools/crds without their version) and Kubernetes' own kinds. */
-export function needCrds(context: Context, names: readonly string[]): CrdCheck {
+/**
+ * For a `before` hook: the definitions of `names` (folders of .tools/crds without their version), `more` of them, and
+ * Kubernetes' own kinds.
+ */
+export function needCrds(context: Context, names: readonly string[], more: readonly JsonObject[] = []): CrdCheck {
   const kubeconform = needTool(context, 'kubeconform')
   const native = globSync(NATIVE, { cwd: ROOT }).sort().at(-1)
   const files = names.map((name) => globSync(`.tools/crds/${name}-*/*.yaml`, { cwd: ROOT }))
@@ -38,7 +41,7 @@ export function needCrds(context: Context, names: readonly string[]): CrdCheck {
     context.skip()
   }
   const definitions = files.flat().flatMap((file) => readResources(readFileSync(join(ROOT, file), 'utf8')))
-  return createCrdCheck(kubeconform, definitions, join(ROOT, native, '..'))
+  return createCrdCheck(kubeconform, [...definitions, ...more], join(ROOT, native, '..'))
 }
 
 /** The resources of a YAML text; empty documents are left out. */
@@ -55,6 +58,13 @@ export function at(value: unknown, ...path: readonly (string | number)[]): unkno
     current = next
   }
   return current
+}
+
+/** As `at`, for a list. */
+export function listAt(value: unknown, ...path: readonly (string | number)[]): readonly unknown[] {
+  const found = at(value, ...path)
+  if (!Array.isArray(found)) throw new Error(`no list at ${path.join('.')} in ${JSON.stringify(value)}`)
+  return found
 }
 
 export function isObject(value: unknown): value is JsonObject {

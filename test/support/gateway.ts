@@ -9,6 +9,7 @@ import { freePort, type RunningEnvoy, startEnvoyText, validateEnvoy } from '../.
 import { runCheckConfig } from '../../src/commands/check-config.ts'
 import { type Sidecar, startSidecar } from '../envoy/sidecar.ts'
 import { startUpstream, stopUpstream, type Upstream } from '../envoy/traffic.ts'
+import { type Certificates, makeCertificates } from './certificates.ts'
 import { captureIo } from './io.ts'
 import { type ScriptedKeyManager, startKeyManager } from './key-manager.ts'
 import { rewrite } from './rewrite.ts'
@@ -91,5 +92,26 @@ export async function confProblems(conf: string, files: Readonly<Record<string, 
     return code === 0 ? lines : [`exit ${code}`, ...lines]
   } finally {
     rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+export interface TlsFiles {
+  /** The paths that the examples' micro-gw.conf names, to files that are there. */
+  readonly paths: Readonly<Record<string, string>>
+  readonly certificates: Certificates
+  remove(): void
+}
+
+/** The certificates of a service: its own, and the authority of its callers'. */
+export function tlsFiles(): TlsFiles {
+  const certificates = makeCertificates({ serverNames: 'DNS:micro-gw-authz.micro-gw-authz.svc' })
+  return {
+    paths: {
+      '/etc/micro-gw-authz/tls/tls.crt': certificates.serverCertFile,
+      '/etc/micro-gw-authz/tls/tls.key': certificates.serverKeyFile,
+      '/etc/micro-gw-authz/tls/ca.crt': certificates.caFile,
+    },
+    certificates,
+    remove: () => certificates.remove(),
   }
 }
