@@ -97,6 +97,23 @@ const TRAFFIC_POLICY = closed({
   },
 })
 
+const BACKEND_CONFIG_POLICY = closed({
+  targetRefs: {
+    type: 'array',
+    minItems: 1,
+    maxItems: 16,
+    items: closed({ group: text, kind: text, name: text }, 'group', 'kind', 'name'),
+  },
+  connectTimeout: duration,
+  circuitBreakers: closed({
+    maxConnections: whole(1, 2 ** 31 - 1),
+    maxPendingRequests: whole(1, 2 ** 31 - 1),
+    maxRequests: whole(1, 2 ** 31 - 1),
+    maxRetries: whole(0, 2 ** 31 - 1),
+    trackRemaining: flag,
+  }),
+})
+
 const definition = (kind: string, spec: JsonObject): JsonObject => ({
   kind: 'CustomResourceDefinition',
   spec: {
@@ -164,7 +181,11 @@ describe('deploy/kgateway/', function () {
       definitions = needCrds(
         this,
         ['gateway-api'],
-        [definition('GatewayExtension', GATEWAY_EXTENSION), definition('TrafficPolicy', TRAFFIC_POLICY)],
+        [
+          definition('GatewayExtension', GATEWAY_EXTENSION),
+          definition('TrafficPolicy', TRAFFIC_POLICY),
+          definition('BackendConfigPolicy', BACKEND_CONFIG_POLICY),
+        ],
       )
     })
     after(() => definitions?.close())
@@ -180,6 +201,7 @@ describe('deploy/kgateway/', function () {
         definitions.problems(example(files, file).replace(from, to))
       expect(refused('ext-auth.yaml', 'requestTimeout:', 'requestTimeuot:')).to.have.length(1)
       expect(refused('ext-auth.yaml', 'contextExtensions:', 'contextExtension:')).to.have.length(1)
+      expect(refused('ext-auth.yaml', 'circuitBreakers:', 'circuitBreaker:')).to.have.length(1)
       expect(refused('ext-auth.yaml', 'from:', 'form:')).to.have.length(1)
       expect(refused('gateway.yaml', 'backendRefs:', 'backendRef:')).to.have.length(1)
       expect(refused('gateway.yaml', 'gatewayClassName:', 'gatewayClass:')).to.have.length(1)
