@@ -18,6 +18,12 @@ const FREE_PORTS = {
 export interface OwnProcess {
   /** Where Checks go. */
   readonly address: string
+  readonly addresses: readonly string[]
+  readonly admin: string
+  readonly localAdmin: string
+  readonly pid: number
+  /** Replaces the configuration text; send SIGHUP after. */
+  rewrite(toml: string): void
   /** Everything on standard output and standard error so far. */
   output(): string
   /** True: neither exited nor killed. */
@@ -32,19 +38,24 @@ export interface OwnProcess {
 }
 
 interface Child {
+  readonly file: string
   readonly process: ChildProcessByStdio<null, Readable, Readable>
   readonly exited: Promise<number>
   output(): string
   remove(): void
 }
 
-function spawnServe(toml: string, flags: Readonly<Record<string, string>>): Child {
+function spawnServe(
+  toml: string,
+  flags: Readonly<Record<string, string>>,
+  env: Readonly<Record<string, string>> = {},
+): Child {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-'))
   const file = join(dir, 'micro-gw.conf')
   writeFileSync(file, toml)
   const sets = Object.entries({ ...FREE_PORTS, ...flags }).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   const child = spawn(process.execPath, [CLI, 'serve', '--config', file, ...sets], {
-    env: {},
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -55,6 +66,7 @@ function spawnServe(toml: string, flags: Readonly<Record<string, string>>): Chil
   child.stderr.setEncoding('utf8').on('data', take)
   const exited = new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? -1)))
   return {
+    file,
     process: child,
     exited,
     output: () => output,
@@ -63,8 +75,12 @@ function spawnServe(toml: string, flags: Readonly<Record<string, string>>): Chil
 }
 
 /** Resolves when it listens; rejects with its output where it ended instead. */
-export async function startOwnProcess(toml: string, flags: Readonly<Record<string, string>> = {}): Promise<OwnProcess> {
-  const child = spawnServe(toml, flags)
+export async function startOwnProcess(
+  toml: string,
+  flags: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<OwnProcess> {
+  const child = spawnServe(toml, flags, env)
   let isAlive = true
   void child.exited.then(() => {
     isAlive = false
@@ -87,6 +103,11 @@ export async function startOwnProcess(toml: string, flags: Readonly<Record<strin
   }
   return {
     address: started.extAuthz[0] ?? '',
+    addresses: started.extAuthz,
+    admin: started.admin,
+    localAdmin: started.localAdmin,
+    pid: child.process.pid ?? 0,
+    rewrite: (text) => writeFileSync(child.file, text),
     output: child.output,
     isAlive: () => isAlive,
     rssBytes: () => metric('process_resident_memory_bytes'),
@@ -104,11 +125,15 @@ export async function startOwnProcess(toml: string, flags: Readonly<Record<strin
 interface Started {
   readonly extAuthz: readonly string[]
   readonly admin: string
+  readonly localAdmin: string
 }
 
 /** For a configuration that must be refused: waits for the end. */
-export async function serveToItsEnd(toml: string): Promise<{ readonly exit: number; readonly output: string }> {
-  const child = spawnServe(toml, {})
+export async function serveToItsEnd(
+  toml: string,
+  flags: Readonly<Record<string, string>> = {},
+): Promise<{ readonly exit: number; readonly output: string }> {
+  const child = spawnServe(toml, flags)
   // One that starts after all would never end.
   const timer = setTimeout(() => child.process.kill('SIGKILL'), 10_000)
   const exit = await child.exited

@@ -1,5 +1,5 @@
 /** Acts as Envoy: sends Checks over real gRPC, through the loader's codec or as raw bytes. */
-import { ChannelCredentials, type Client, type ClientUnaryCall, makeClientConstructor } from '@grpc/grpc-js'
+import { ChannelCredentials, type Client, type ClientUnaryCall, Metadata, makeClientConstructor } from '@grpc/grpc-js'
 import { authorizationService, loadedAuthorization } from '../../src/envoy/definition.ts'
 
 export interface HeaderValueObject {
@@ -66,6 +66,8 @@ export interface CheckResponseObject {
 export interface CheckOptions {
   /** From now, ms; without it the call has no deadline. */
   deadlineMs?: number
+  /** gRPC metadata; a list for a name that comes more than once. */
+  metadata?: Readonly<Record<string, string | readonly string[]>>
 }
 
 export interface CheckClient {
@@ -101,7 +103,7 @@ export function connectChecks(address: string, options: { credentials?: ChannelC
     serialize: (request: Request) => Buffer,
     deserialize: (bytes: Buffer) => Reply,
     request: Request,
-    { deadlineMs }: CheckOptions = {},
+    { deadlineMs, metadata = {} }: CheckOptions = {},
   ): { call: ClientUnaryCall; reply: Promise<Reply> } {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>()
     const callOptions = deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs }
@@ -110,6 +112,7 @@ export function connectChecks(address: string, options: { credentials?: ChannelC
       serialize,
       deserialize,
       request,
+      metadataOf(metadata),
       callOptions,
       (error, reply) => {
         if (error !== null) reject(error)
@@ -137,6 +140,12 @@ export function connectChecks(address: string, options: { credentials?: ChannelC
     start,
     close: () => client.close(),
   }
+}
+
+function metadataOf(entries: Readonly<Record<string, string | readonly string[]>>): Metadata {
+  const metadata = new Metadata()
+  for (const [name, values] of Object.entries(entries)) for (const value of [values].flat()) metadata.add(name, value)
+  return metadata
 }
 
 /** The bytes of a request, by the loader's codec. */
