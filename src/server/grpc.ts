@@ -56,6 +56,8 @@ export function createGrpcServer(
   const handler = createCheckHandler(dependencies)
   // One grpc-js server a listener: the connection age is an option of the whole server.
   const open: { readonly server: Server; readonly drain: (graceMs: number) => void }[] = []
+  /** Each received connection's end: grpc-js waits for those alone that its own listeners accepted. */
+  const received = new Set<Promise<void>>()
   const renewables: RenewableCredentials[] = []
 
   function createServer(listen: ListenAddress): Server {
@@ -79,7 +81,7 @@ export function createGrpcServer(
   async function close(graceMs: number): Promise<void> {
     health.close()
     for (const { drain } of open) drain(graceMs)
-    await Promise.all(open.map(({ server }) => shutDown(server)))
+    await Promise.all([...open.map(({ server }) => shutDown(server)), ...received])
   }
 
   /** tryShutdown can hang on a stuck session. */
@@ -114,7 +116,12 @@ export function createGrpcServer(
       const server = createServer(listen)
       const injector = server.createConnectionInjector(credentialsFor(tls))
       open.push({ server, drain: injector.drain })
-      return injector.injectConnection
+      return (connection) => {
+        const closed = new Promise<void>((resolve) => connection.once('close', () => resolve()))
+        received.add(closed)
+        void closed.then(() => received.delete(closed))
+        injector.injectConnection(connection)
+      }
     },
     renewTls(tls) {
       for (const renewable of renewables) renewable.renew(tls)

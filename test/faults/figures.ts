@@ -39,6 +39,7 @@ export const FIGURES = {
   F32: { occurrences: 0 },
   F33: { allows: 0 },
   F34: { messageBytes: 5 * 1024 * 1024, streams: 100_000, crashes: 0 },
+  F35: { failedOnOthers: 0, backWithinMs: 2000, connections: 6 },
   F37: { exit: 1 },
   F38: { linesAnEvent: 1, claimBytes: 32 * 1024 },
   F39: { unhandledRejections: 0 },
