@@ -52,10 +52,16 @@ export interface RunningEnvoy {
 }
 
 /** Starts `binary` with a bootstrap object (its `admin` is added) and resolves when it is live; rejects with its log. */
-export async function startEnvoy({ binary, config }: { binary: string; config: object }): Promise<RunningEnvoy> {
+export async function startEnvoy(settings: {
+  readonly binary: string
+  readonly config: object
+  /** Worker threads; default 1. */
+  readonly concurrency?: number
+}): Promise<RunningEnvoy> {
+  const { binary, config, ...more } = settings
   const adminPort = await freePort()
   const address = { socket_address: { address: '127.0.0.1', port_value: adminPort } }
-  return startEnvoyText({ binary, text: JSON.stringify({ ...config, admin: { address } }), adminPort })
+  return startEnvoyText({ binary, text: JSON.stringify({ ...config, admin: { address } }), adminPort, ...more })
 }
 
 /** Whether `binary` takes a bootstrap (YAML or JSON), and what it says about it. */
@@ -74,12 +80,13 @@ export async function startEnvoyText(settings: {
   readonly binary: string
   readonly text: string
   readonly adminPort: number
+  readonly concurrency?: number
 }): Promise<RunningEnvoy> {
-  const { binary, text, adminPort } = settings
+  const { binary, text, adminPort, concurrency = 1 } = settings
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-envoy-'))
   const file = join(dir, 'envoy.yaml')
   writeFileSync(file, text)
-  const quick = ['--concurrency', '1', '--use-dynamic-base-id', '--file-flush-interval-msec', '50']
+  const quick = ['--concurrency', String(concurrency), '--use-dynamic-base-id', '--file-flush-interval-msec', '50']
   const args = ['-c', file, ...quick, '--log-level', 'warning']
   const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const output: string[] = []

@@ -5,7 +5,7 @@ import { pinned } from './cores.ts'
 
 export interface StartOptions<Ready> {
   readonly command: readonly string[]
-  readonly core: number
+  readonly core: number | 'any'
   readonly env?: Readonly<Record<string, string>>
   /** Reads a line of standard output; what it returns, other than undefined, says that the process is ready. */
   readonly ready: (line: string) => Ready | undefined

@@ -10,12 +10,27 @@ export interface BenchEnvoy {
   stop(): Promise<void>
 }
 
-/** On the core of this process. `sidecarPort`: undefined for no filter. Undefined where there is no Envoy. */
-export async function startBenchEnvoy(sidecarPort: number | undefined): Promise<BenchEnvoy | undefined> {
+/** How the cluster of the sidecar is reached, where that is what is measured. */
+export interface SidecarCluster {
+  /** One endpoint each. */
+  readonly ports: readonly number[]
+  /** Of one connection to it; undefined: as many as the sidecar allows. */
+  readonly maxConcurrentStreams?: number
+  /** Then Envoy opens another one, and lets this one end. */
+  readonly maxConnectionDuration?: string
+  readonly policy?: 'ROUND_ROBIN' | 'LEAST_REQUEST'
+}
+
+/** On the core of this process. `sidecar`: undefined for no filter. Undefined where there is no Envoy. */
+export async function startBenchEnvoy(
+  sidecar: number | SidecarCluster | undefined,
+  concurrency = 1,
+): Promise<BenchEnvoy | undefined> {
   const binary = findEnvoy()
   if (binary === undefined) return undefined
   const port = await freePort()
-  const envoy = await startEnvoy({ binary, config: configuration(port, sidecarPort) })
+  const cluster = typeof sidecar === 'number' ? { ports: [sidecar] } : sidecar
+  const envoy = await startEnvoy({ binary, config: configuration(port, cluster), concurrency })
   const target = {
     port,
     method: 'GET',
@@ -28,7 +43,7 @@ export async function startBenchEnvoy(sidecarPort: number | undefined): Promise<
   return { target, stop: envoy.stop }
 }
 
-function configuration(port: number, sidecarPort: number | undefined): object {
+function configuration(port: number, sidecar: SidecarCluster | undefined): object {
   const router = { name: 'router', typed_config: { '@type': `${API}.http.router.v3.Router` } }
   const route = {
     match: { prefix: '/' },
@@ -39,11 +54,13 @@ function configuration(port: number, sidecarPort: number | undefined): object {
     stat_prefix: 'bench',
     http2_protocol_options: { max_concurrent_streams: 1024 },
     route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [route] }] },
-    http_filters: sidecarPort === undefined ? [router] : [EXT_AUTHZ, router],
+    http_filters: sidecar === undefined ? [router] : [EXT_AUTHZ, router],
   }
   const filters = [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }]
-  const listener = { name: 'bench', address: address(port), filter_chains: [{ filters }] }
-  const clusters = sidecarPort === undefined ? [] : [sidecarCluster(sidecarPort)]
+  // Few connections of a load generator would else not reach every thread; a real one's many do.
+  const connection_balance_config = { exact_balance: {} }
+  const listener = { name: 'bench', address: address(port), connection_balance_config, filter_chains: [{ filters }] }
+  const clusters = sidecar === undefined ? [] : [sidecarCluster(sidecar)]
   return { static_resources: { listeners: [listener], clusters } }
 }
 
@@ -59,20 +76,28 @@ const EXT_AUTHZ = {
 
 const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
 
-function sidecarCluster(port: number): object {
+function sidecarCluster(sidecar: SidecarCluster): object {
+  const { ports, maxConcurrentStreams, maxConnectionDuration, policy = 'ROUND_ROBIN' } = sidecar
+  const streams = maxConcurrentStreams === undefined ? {} : { max_concurrent_streams: maxConcurrentStreams }
+  const common =
+    maxConnectionDuration === undefined
+      ? {}
+      : { common_http_protocol_options: { max_connection_duration: maxConnectionDuration } }
   return {
     name: 'authz',
     type: 'STATIC',
     connect_timeout: '1s',
+    lb_policy: policy,
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
         '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-        explicit_http_config: { http2_protocol_options: {} },
+        explicit_http_config: { http2_protocol_options: streams },
+        ...common,
       },
     },
     load_assignment: {
       cluster_name: 'authz',
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: address(port) } }] }],
+      endpoints: [{ lb_endpoints: ports.map((port) => ({ endpoint: { address: address(port) } })) }],
     },
   }
 }

@@ -7,8 +7,11 @@ import { startProcess } from '../machine/process.ts'
 
 export interface Sidecar {
   readonly pid: number
+  /** Of the first address. */
   readonly port: number
+  readonly ports: readonly number[]
   readonly adminPort: number
+  readonly localAdminPort: number
   /** Of one series of the exposition, such as `microgw_introspections_total{outcome="active"}`. */
   metric(series: string): Promise<number>
   stop(): Promise<void>
@@ -24,6 +27,8 @@ export interface SidecarOptions {
   readonly toml?: string
   /** `KEY=VALUE`, stronger than the file. */
   readonly set?: readonly string[]
+  /** Default: the server's core. */
+  readonly core?: number | 'any'
 }
 
 export const configuration = (introspectUrl: string, more = ''): string => `
@@ -51,15 +56,14 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const set = (options.set ?? []).flatMap((pair) => ['--set', pair])
   const running = await startProcess({
     command: [process.execPath, ...(options.nodeFlags ?? []), options.cli, 'serve', '--config', file, ...set],
-    core: SERVER_CORE,
+    core: options.core ?? SERVER_CORE,
     ...(options.env === undefined ? {} : { env: options.env }),
     ready: readStarted,
   })
-  const { port, adminPort } = running.ready
+  const { adminPort } = running.ready
   return {
     pid: running.pid,
-    port,
-    adminPort,
+    ...running.ready,
     async metric(series) {
       const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text()
       const line = text.split('\n').find((candidate) => candidate.startsWith(`${series} `))
@@ -72,12 +76,15 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   }
 }
 
+type Started = Pick<Sidecar, 'port' | 'ports' | 'adminPort' | 'localAdminPort'>
+
 /** The log line `started` names the addresses. */
-function readStarted(line: string): { readonly port: number; readonly adminPort: number } | undefined {
+function readStarted(line: string): Started | undefined {
   const read: unknown = JSON.parse(line)
-  const { event, extAuthz, admin } = Object(read)
+  const { event, extAuthz, admin, localAdmin } = Object(read)
   if (event !== 'started') return undefined
-  return { port: portOf(String(extAuthz)), adminPort: portOf(String(admin)) }
+  const ports = String(extAuthz).split(',').map(portOf)
+  return { port: ports[0] ?? 0, ports, adminPort: portOf(String(admin)), localAdminPort: portOf(String(localAdmin)) }
 }
 
 const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))

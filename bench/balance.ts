@@ -1,0 +1,130 @@
+/**
+ * Which worker gets how many of the Checks of a real Envoy: it holds few connections for long, so that with several
+ * workers it is its settings that decide whether they all have work.
+ */
+import { tokenOf } from './checks.ts'
+import { runClosedLoop } from './load/closed-loop.ts'
+import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
+import { provideCli } from './servers/build.ts'
+import { type SidecarCluster, startBenchEnvoy } from './servers/envoy.ts'
+import { type Sidecar, startSidecar } from './servers/sidecar.ts'
+import { startKeyManager } from './servers/start.ts'
+
+interface Way {
+  readonly name: string
+  /** As many addresses as workers, each an endpoint; else one. */
+  readonly severalAddresses: boolean
+  readonly cluster: Omit<SidecarCluster, 'ports'>
+}
+
+const WAYS: readonly Way[] = [
+  { name: 'one address', severalAddresses: false, cluster: {} },
+  { name: 'one address, 64 streams a connection', severalAddresses: false, cluster: { maxConcurrentStreams: 64 } },
+  { name: 'one address, 16 streams a connection', severalAddresses: false, cluster: { maxConcurrentStreams: 16 } },
+  { name: 'one address, 4 streams a connection', severalAddresses: false, cluster: { maxConcurrentStreams: 4 } },
+  { name: 'one address, connections of 0.5 s', severalAddresses: false, cluster: { maxConnectionDuration: '0.5s' } },
+  { name: 'an address each, ROUND_ROBIN', severalAddresses: true, cluster: { policy: 'ROUND_ROBIN' } },
+  { name: 'an address each, LEAST_REQUEST', severalAddresses: true, cluster: { policy: 'LEAST_REQUEST' } },
+]
+
+/** Requests in flight towards Envoy, and how many connections carry them. */
+const LOADS = [
+  { name: 'low', connections: 4, streams: 1 },
+  { name: 'high', connections: 16, streams: 8 },
+] as const
+
+interface Shared {
+  readonly way: string
+  readonly workers: number
+  readonly concurrency: number
+  readonly load: string
+  /** In per cent, most first. */
+  readonly shares: readonly number[]
+  readonly connections: number
+}
+
+async function benchBalance({ quick, say }: BenchOptions): Promise<BenchResult> {
+  const keyManager = await startKeyManager()
+  const cli = provideCli(quick)
+  const total = quick ? 500 : 6000
+  const measured: Shared[] = []
+  for (const workers of quick ? [2] : [2, 4])
+    for (const severalAddresses of [false, true]) {
+      const listen = Array.from({ length: severalAddresses ? workers : 1 }, () => '127.0.0.1:0')
+      const set = [`extAuthz.workers=${workers}`, `extAuthz.listen=${listen.join(',')}`]
+      const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, set, core: 'any' })
+      for (const way of WAYS.filter((one) => one.severalAddresses === severalAddresses).slice(0, quick ? 1 : undefined))
+        for (const concurrency of quick ? [1] : [1, 2, 4])
+          measured.push(...(await share(sidecar, way, { workers, concurrency, total, say })))
+      await sidecar.stop()
+    }
+  await keyManager.stop()
+  const figures = Object.fromEntries(
+    measured.map(({ way, workers, concurrency, load, shares }) => [
+      `${way}; ${workers} workers; concurrency ${concurrency}; ${load}`,
+      shares[0] ?? 0,
+    ]),
+  )
+  return {
+    tables: [
+      {
+        title: 'Share of the Checks of each worker, per cent (Envoy has as many threads as its concurrency)',
+        columns: ['way', 'workers', 'concurrency', 'load', 'connections', 'shares'],
+        rows: measured.map((one) => [
+          one.way,
+          one.workers,
+          one.concurrency,
+          one.load,
+          one.connections,
+          one.shares.map(Math.round).join(' / '),
+        ]),
+      },
+    ],
+    figures: { cases: measured.length, ...figures },
+    notes: [
+      `Requests in flight: ${LOADS.map(({ name, connections, streams }) => `${name} ${connections * streams}`).join(', ')}.`,
+    ],
+  }
+}
+
+/** Both loads through one Envoy: what it opened for the one it keeps for the other. */
+async function share(
+  sidecar: Sidecar,
+  way: Way,
+  run: { workers: number; concurrency: number; total: number; say: (line: string) => void },
+): Promise<readonly Shared[]> {
+  const { workers, concurrency, total, say } = run
+  const envoy = await startBenchEnvoy({ ports: sidecar.ports, ...way.cluster }, concurrency)
+  if (envoy === undefined) throw new Error('there is no Envoy')
+  const headers = { ...envoy.target.headers, authorization: `Bearer ${tokenOf(0)}` }
+  const target = { ...envoy.target, headers }
+  const next = () => ({ body: Buffer.alloc(0) })
+  const measured: Shared[] = []
+  for (const { name, connections, streams } of LOADS) {
+    const before = await checksOf(sidecar)
+    const { bad } = await runClosedLoop({ target, connections, streams, total, next })
+    if (bad > 0) say(`${bad} of ${total} were refused`)
+    const after = await checksOf(sidecar)
+    const each = after.map(({ checks }, index) => checks - (before[index]?.checks ?? 0))
+    const all = each.reduce((sum, checks) => sum + checks, 0)
+    const shares = each.map((checks) => (checks / all) * 100).toSorted((a, b) => b - a)
+    const held = after.reduce((sum, one) => sum + one.connections, 0)
+    measured.push({ way: way.name, workers, concurrency, load: name, shares, connections: held })
+    say(`${way.name}, ${workers} workers, concurrency ${concurrency}, ${name}: ${shares.map(Math.round).join(' / ')}`)
+  }
+  await envoy.stop()
+  return measured
+}
+
+async function checksOf(
+  sidecar: Sidecar,
+): Promise<readonly { readonly checks: number; readonly connections: number }[]> {
+  const read: unknown = await (await fetch(`http://127.0.0.1:${sidecar.localAdminPort}/status`)).json()
+  const workers: readonly unknown[] = Object(read).workers ?? []
+  return workers.map((worker) => {
+    const { connections, status } = Object(worker)
+    return { checks: Number(status.totals.checks.allow), connections: Number(connections) }
+  })
+}
+
+if (import.meta.main) await runBench('balance', benchBalance)
