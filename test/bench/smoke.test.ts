@@ -1,6 +1,8 @@
 /** Each bench measures something. How fast is never asserted: machines differ, and so do their neighbours. */
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
+import { ENVOY_VERSION } from '../../scripts/envoy.ts'
+import { envoyOrSkip } from '../envoy/traffic.ts'
 import { runQuickly } from './run.ts'
 
 /** Figures that a bench must report, each above 0. */
@@ -14,13 +16,16 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   profile: ['functions', 'costliestShare'],
   settings: ['as they are'],
   cluster: ['cases'],
+  workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
+  balance: ['cases'],
 }
 
 describe('the benches', function () {
   this.timeout(60_000)
 
   for (const [name, figures] of Object.entries(BENCHES)) {
-    it(`bench:${name} measures and prints a table`, async () => {
+    it(`bench:${name} measures and prints a table`, async function () {
+      if (name === 'balance') envoyOrSkip(ENVOY_VERSION, this)
       const ran = await runQuickly(name)
       expect(ran.exit, ran.errors).to.equal(0)
       expect(ran.printed).to.match(/^\|[- |:]+\|$/m)
