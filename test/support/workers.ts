@@ -77,7 +77,7 @@ export async function eventually(what: string, holds: () => boolean | Promise<bo
 /** One Check with this token. */
 export async function askWith(client: CheckClient, token: string, path = '/orders'): Promise<Told> {
   return told(
-    await client.check(httpCheck({ path, headers: { authorization: `Bearer ${token}` } }), { deadlineMs: 5000 }),
+    await client.check(httpCheck({ path, headers: { authorization: `Bearer ${token}` } }), { deadlineMs: 15_000 }),
   )
 }
 
