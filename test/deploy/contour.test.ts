@@ -1,13 +1,9 @@
 /** deploy/contour/: every field known to Contour's definitions, and the files fit together. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { compileRoute } from '../../src/authz/route.ts'
 import { at, type CrdCheck, isObject, type JsonObject, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
-import { confProblems, tlsFiles } from '../support/gateway.ts'
 
 const files = readExamples('contour')
 const RESOURCES = ['extension-service.yaml', 'global.yaml', 'virtual-host.yaml'] as const
@@ -21,25 +17,8 @@ describe('deploy/contour/', function () {
   this.timeout(60_000)
 
   it('holds the files tested here, and no others', () => {
-    expect(Object.keys(files)).to.deep.equal([
-      'README.md',
-      ...RESOURCES.slice(0, 2),
-      'micro-gw.conf',
-      'virtual-host.yaml',
-    ])
+    expect(Object.keys(files)).to.deep.equal(['README.md', ...RESOURCES])
     expect(unexplained('contour', files)).to.deep.equal([])
-  })
-
-  it('micro-gw.conf is taken by check-config without a word', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'micro-gw-contour-'))
-    writeFileSync(join(dir, 'password'), 'gateway-secret\n')
-    const certificates = tlsFiles()
-    const password = { '/run/secrets/micro-gw-authz/password': join(dir, 'password') }
-    expect(await confProblems(example(files, 'micro-gw.conf'), { ...password, ...certificates.paths })).to.deep.equal(
-      [],
-    )
-    certificates.remove()
-    rmSync(dir, { recursive: true })
   })
 
   it('asks over TLS with a verified name, refuses where no answer comes, and says its timeout, everywhere', () => {

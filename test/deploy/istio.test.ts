@@ -11,7 +11,7 @@ import { ENVOY_VERSION } from '../../scripts/envoy.ts'
 import { envoyOrSkip, send, valuesOf } from '../envoy/traffic.ts'
 import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
-import { confProblems, type GatewayPlaces, type RunningGateway, startGateway } from '../support/gateway.ts'
+import { confProblems, type GatewayPlaces, post, type RunningGateway, startGateway } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
 import { needTool } from '../support/tool.ts'
 
@@ -47,8 +47,8 @@ describe('deploy/istio/', function () {
   for (const file of ['loopback.yaml', 'socket.yaml']) {
     it(`${file}: its micro-gw.conf is taken by check-config without a word`, async () => {
       const dir = mkdtempSync(join(tmpdir(), 'micro-gw-istio-'))
-      writeFileSync(join(dir, 'password'), 'gateway-secret\n')
-      const paths = { '/run/secrets/micro-gw-authz/password': join(dir, 'password') }
+      writeFileSync(join(dir, 'client-secret'), 'gateway-secret\n')
+      const paths = { '/run/secrets/micro-gw-authz/client-secret': join(dir, 'client-secret') }
       const socket: Record<string, string> = file === 'socket.yaml' ? { '/run/micro-gw-authz': dir } : {}
       expect(await confProblems(confOf(file), { ...paths, ...socket })).to.deep.equal([])
       rmSync(dir, { recursive: true })
@@ -227,9 +227,13 @@ describe('deploy/istio/', function () {
       running = await startGateway({
         binary,
         conf: confOf('socket.yaml'),
-        confAddresses: ({ dir }) => {
-          writeFileSync(join(dir, 'password'), 'gateway-secret\n')
-          return { '/run/secrets/micro-gw-authz/password': join(dir, 'password'), '/run/micro-gw-authz': dir }
+        confAddresses: ({ dir, keyManagerPort }) => {
+          writeFileSync(join(dir, 'client-secret'), 'gateway-secret\n')
+          return {
+            'https://idp.example.com': `http://127.0.0.1:${keyManagerPort}`,
+            '/run/secrets/micro-gw-authz/client-secret': join(dir, 'client-secret'),
+            '/run/micro-gw-authz': dir,
+          }
         },
         bootstrap: patched,
       })
@@ -252,13 +256,8 @@ describe('deploy/istio/', function () {
     })
 
     it("holds the route's scopes", async () => {
-      const post = (token: string) =>
-        fetch(`http://127.0.0.1:${running.port}/orders/7`, {
-          method: 'POST',
-          headers: { authorization: `Bearer ${token}` },
-        })
-      expect((await post('reads')).status).to.equal(403)
-      expect((await post('writes')).status).to.equal(200)
+      expect(await post(running.port, '/orders/7', 'reads')).to.equal(403)
+      expect(await post(running.port, '/orders/7', 'writes')).to.equal(200)
     })
 
     it('lets /healthz through without a token and without the headers that a client made up', async () => {

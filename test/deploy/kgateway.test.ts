@@ -2,15 +2,11 @@
  * deploy/kgateway/: no Go module ships kgateway's definitions, so its kinds are held against the field lists below, taken by hand
  * from its API types (August 2026); Gateway API's kinds against their own definitions.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { compileRoute } from '../../src/authz/route.ts'
 import { at, type CrdCheck, type Json, type JsonObject, listAt, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
-import { confProblems } from '../support/gateway.ts'
 
 const files = readExamples('kgateway')
 const RESOURCES = ['ext-auth.yaml', 'gateway.yaml'] as const
@@ -105,6 +101,13 @@ const BACKEND_CONFIG_POLICY = closed({
     items: closed({ group: text, kind: text, name: text }, 'group', 'kind', 'name'),
   },
   connectTimeout: duration,
+  tls: closed({
+    secretRef: closed({ name: text }, 'name'),
+    sni: { type: 'string', minLength: 1 },
+    verifySubjectAltNames: { type: 'array', items: text },
+    alpnProtocols: { type: 'array', items: text },
+    simpleTLS: flag,
+  }),
   circuitBreakers: closed({
     maxConnections: whole(1, 2 ** 31 - 1),
     maxPendingRequests: whole(1, 2 ** 31 - 1),
@@ -127,17 +130,8 @@ describe('deploy/kgateway/', function () {
   this.timeout(60_000)
 
   it('holds the files tested here, and no others', () => {
-    expect(Object.keys(files)).to.deep.equal(['README.md', ...RESOURCES, 'micro-gw.conf'])
+    expect(Object.keys(files)).to.deep.equal(['README.md', ...RESOURCES])
     expect(unexplained('kgateway', files)).to.deep.equal([])
-  })
-
-  it('micro-gw.conf is taken by check-config, which warns of the open port and of nothing else', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'micro-gw-kgateway-'))
-    writeFileSync(join(dir, 'password'), 'gateway-secret\n')
-    const conf = example(files, 'micro-gw.conf')
-    const problems = await confProblems(conf, { '/run/secrets/micro-gw-authz/password': join(dir, 'password') })
-    expect(problems.filter((line) => !line.includes('extAuthz.listen'))).to.deep.equal([])
-    rmSync(dir, { recursive: true })
   })
 
   it('says its timeout, refuses where no answer comes, and lets shop name the service', () => {
@@ -145,6 +139,15 @@ describe('deploy/kgateway/', function () {
     expect(extAuth).to.deep.include({ failOpen: false, statusOnError: 503, clearRouteCache: false })
     expect(at(extAuth, 'grpcService', 'requestTimeout')).to.equal('1s')
     const reference = at(extAuth, 'grpcService', 'backendRef')
+    const service = of('Service')[0]
+    expect(at(service, 'metadata')).to.deep.equal({
+      name: at(reference, 'name'),
+      namespace: at(reference, 'namespace'),
+    })
+    expect(at(service, 'spec', 'ports', 0)).to.deep.include({
+      port: at(reference, 'port'),
+      appProtocol: 'kubernetes.io/h2c',
+    })
     const grant = of('ReferenceGrant')[0]
     expect(at(grant, 'metadata', 'namespace')).to.equal(at(reference, 'namespace'))
     expect(at(grant, 'spec', 'to', 0, 'name')).to.equal(at(reference, 'name'))

@@ -3,6 +3,7 @@
  * micro-gw.conf, a real Envoy, an upstream that echoes. Only addresses and files are changed.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, type RunningEnvoy, startEnvoyText, validateEnvoy } from '../../scripts/envoy.ts'
@@ -21,6 +22,7 @@ export interface GatewayPlaces {
   readonly adminPort: number
   readonly sidecarPort: number
   readonly upstreamPort: number
+  readonly keyManagerPort: number
 }
 
 export interface RunningGateway {
@@ -34,8 +36,10 @@ export interface GatewayParts {
   readonly binary: string
   /** Text of the example's micro-gw.conf. */
   readonly conf: string
-  /** Addresses and paths in it to replace, besides the key manager's address. */
+  /** Addresses and paths in it to replace. */
   confAddresses(places: GatewayPlaces): Readonly<Record<string, string>>
+  /** What the example sets by the container's environment, by key. */
+  settings?(places: GatewayPlaces): Readonly<Record<string, string>>
   /** The bootstrap, its `admin` included. */
   bootstrap(places: GatewayPlaces): object
 }
@@ -61,20 +65,32 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       adminPort: await freePort(),
       sidecarPort: await freePort(),
       upstreamPort: upstream.port,
+      keyManagerPort: keyManager.port,
     }
     const text = JSON.stringify(parts.bootstrap(places))
     const valid = validateEnvoy(parts.binary, text)
     if (!valid.ok) throw new Error(`Envoy does not take it: ${valid.output}`)
     const file = join(dir, 'micro-gw.conf')
-    const idp = { 'https://idp.example.com': `http://127.0.0.1:${keyManager.port}` }
-    writeFileSync(file, rewrite(parts.conf, { ...idp, ...parts.confAddresses(places) }))
-    sidecar = await startSidecar(file)
+    writeFileSync(file, rewrite(parts.conf, parts.confAddresses(places)))
+    sidecar = await startSidecar(file, parts.settings?.(places) ?? {})
     envoy = await startEnvoyText({ binary: parts.binary, text, adminPort: places.adminPort })
     return { port: places.port, envoy, keyManager, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/** The status of a POST, to the host that the examples serve. */
+export function post(port: number, path: string, token: string): Promise<number> {
+  const headers = { host: 'api.example.com', authorization: `Bearer ${token}` }
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ host: '127.0.0.1', port, path, method: 'POST', headers }, (incoming) => {
+      incoming.resume()
+      resolve(incoming.statusCode ?? 0)
+    })
+    outgoing.on('error', reject).end()
+  })
 }
 
 /** What check-config says about an example's micro-gw.conf besides notices; its secrets and certificates are put in place. */
@@ -96,7 +112,7 @@ export async function confProblems(conf: string, files: Readonly<Record<string, 
 }
 
 export interface TlsFiles {
-  /** The paths that the examples' micro-gw.conf names, to files that are there. */
+  /** The paths that deploy/kubernetes/overlays/standalone names, to files that are there. */
   readonly paths: Readonly<Record<string, string>>
   readonly certificates: Certificates
   remove(): void
@@ -107,9 +123,9 @@ export function tlsFiles(): TlsFiles {
   const certificates = makeCertificates({ serverNames: 'DNS:micro-gw-authz.micro-gw-authz.svc' })
   return {
     paths: {
-      '/etc/micro-gw-authz/tls/tls.crt': certificates.serverCertFile,
-      '/etc/micro-gw-authz/tls/tls.key': certificates.serverKeyFile,
-      '/etc/micro-gw-authz/tls/ca.crt': certificates.caFile,
+      '/run/secrets/micro-gw-authz-tls/tls.crt': certificates.serverCertFile,
+      '/run/secrets/micro-gw-authz-tls/tls.key': certificates.serverKeyFile,
+      '/run/secrets/micro-gw-authz-tls/ca.crt': certificates.caFile,
     },
     certificates,
     remove: () => certificates.remove(),
