@@ -123,10 +123,14 @@ describe('the documents', () => {
   })
 
   it('operations.md has a section for every alert of deploy/prometheus, and none besides', () => {
-    const files = globSync('deploy/prometheus/rules/*.yml', { cwd: ROOT })
-    const alerts = files.flatMap((file) => found(read(file), /^\s*- alert: (\w+)$/gm))
+    const rules = globSync('deploy/prometheus/rules/*.yml', { cwd: ROOT }).map(read).join('\n')
+    const alerts = found(rules, /^\s*- alert: (\w+)$/gm)
     expect(alerts).to.have.length.above(10)
     expect([...found(section(operations, '## Alerts'), /^### (\S+)$/gm)].sort()).to.deep.equal([...alerts].sort())
+    const runbooks = found(rules, /^\s*runbook_url: (.+)$/gm)
+    expect(runbooks).to.have.length(alerts.length)
+    const headings = anchors(operations).map((anchor) => `docs/operations.md#${anchor}`)
+    expect(runbooks.filter((url) => !headings.some((heading) => url.trim().endsWith(heading)))).to.deep.equal([])
   })
 
   it('operations.md sizes by figures that performance.md measured: after a new measurement mend the table in Sizing', () => {
