@@ -77,12 +77,12 @@ for (const version of VERSIONS) {
 
       it('sends the sidecar what it reads of the headers, and not 10 KB of cookies', async () => {
         const sent = 'cluster.authz.upstream_cx_tx_bytes_total'
-        const before = await stat(running, sent)
+        const before = await running.stat(sent)
         const cookie = `session=${'x'.repeat(10_000)}`
         const answer = await ask([...bearer(CANARY), 'cookie', cookie])
         expect(valuesOf(answer, 'cookie')).to.deep.equal([cookie])
         // A health check may come in between.
-        expect((await stat(running, sent)) - before).to.be.at.most(5_000)
+        expect((await running.stat(sent)) - before).to.be.at.most(5_000)
         const { allowed_headers: allowed } = await filterOf(running)
         expect(allowed.patterns.map(({ exact }) => exact)).to.deep.equal([
           'authorization',
@@ -111,7 +111,7 @@ for (const version of VERSIONS) {
       })
 
       it('passes the health check', async () => {
-        expect(await stat(running, 'cluster.authz.membership_healthy')).to.equal(running.sidecars.length)
+        expect(await running.stat('cluster.authz.membership_healthy')).to.equal(running.instances.length)
       })
 
       it('has the filter settings of tcp.yaml', async () => {
@@ -170,11 +170,11 @@ for (const version of VERSIONS) {
         })
 
         it('a sidecar that drains is out before its listener closes', async () => {
-          const [first] = running.sidecars
+          const first = running.instances[0]?.current()
           first?.signal('SIGTERM')
           await eventually(
             'one host healthy',
-            async () => ((await stat(running, 'cluster.authz.membership_healthy')) === 1 ? true : undefined),
+            async () => ((await running.stat('cluster.authz.membership_healthy')) === 1 ? true : undefined),
             // extAuthz.drainDelay is 5 s: until then the sidecar itself still answers.
             4500,
           )
@@ -197,11 +197,6 @@ function accessLog(running: Deployed): AccessLine[] {
     .split('\n')
     .filter((line) => line.endsWith('}'))
     .map((line) => JSON.parse(line))
-}
-
-async function stat(running: Deployed, name: string): Promise<number> {
-  const text = await (await fetch(`${running.envoy.admin}/stats?filter=^${name}$`)).text()
-  return Number(/: (\d+)/.exec(text)?.[1])
 }
 
 interface Filter {

@@ -1,5 +1,5 @@
 /** The files of `deploy/envoy/`, fitted to this machine (ports, hosts and paths, nothing else) and run. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -109,47 +109,112 @@ export function sidecarText(file: EnvoyFile, places: Places, keyManagerPort: num
   })
 }
 
+/** A folder as Kubernetes mounts a ConfigMap or Secret: names -> `..data` -> a folder that is exchanged as a whole. */
+export interface Mount {
+  /** The path a program is told. */
+  path(name: string): string
+  /** Puts other contents in place, all at one instant. */
+  swap(files: Readonly<Record<string, string>>): void
+}
+
+export function mount(directory: string, files: Readonly<Record<string, string>>): Mount {
+  let generation = 0
+  const swap = (contents: Readonly<Record<string, string>>): void => {
+    generation += 1
+    const folder = `..${generation}`
+    mkdirSync(join(directory, folder), { recursive: true })
+    for (const [name, text] of Object.entries(contents)) writeFileSync(join(directory, folder, name), text)
+    symlinkSync(folder, join(directory, '..data_tmp'))
+    renameSync(join(directory, '..data_tmp'), join(directory, '..data'))
+  }
+  swap(files)
+  for (const name of Object.keys(files)) symlinkSync(join('..data', name), join(directory, name))
+  return { path: (name) => join(directory, name), swap }
+}
+
+/** One sidecar of a run; restarted on the same address and the same file. */
+export interface Instance {
+  readonly config: Mount
+  /** The text of its file at first. */
+  readonly text: string
+  current(): Sidecar
+  /** After the last one ended. */
+  startAgain(): Promise<void>
+}
+
 export interface Deployed {
   readonly places: Places
   readonly keyManager: ScriptedKeyManager
-  readonly sidecars: readonly Sidecar[]
+  readonly instances: readonly Instance[]
   readonly envoy: RunningEnvoy
   readonly upstream: Upstream
+  /** One of Envoy's own figures. */
+  stat(name: string): Promise<number>
   close(): Promise<void>
+}
+
+export interface DeployOptions {
+  /** What a test changes in the bootstrap beyond its addresses, and says why. */
+  readonly change?: (bootstrap: string) => string
+  /** Flags of the sidecars. */
+  readonly flags?: Readonly<Record<string, string>>
 }
 
 /**
  * Key manager, sidecars (two where the file names two), upstream and Envoy, from the two files alone.
  * Rejects with what Envoy says where `--mode validate` does not take the file.
  */
-export async function startDeployed(binary: string, file: EnvoyFile): Promise<Deployed> {
+export async function startDeployed(binary: string, file: EnvoyFile, options: DeployOptions = {}): Promise<Deployed> {
   const places = await makePlaces(file)
   const keyManager = await startKeyManager()
   const upstream = await startUpstream()
-  const sidecars: Sidecar[] = []
+  const instances: Instance[] = []
+  let envoy: RunningEnvoy | undefined
   const close = async (): Promise<void> => {
     await envoy?.stop()
-    await Promise.all(sidecars.map((sidecar) => sidecar.close()))
+    await Promise.all(instances.map((instance) => instance.current().close()))
     await keyManager.close()
     await stopUpstream(upstream)
     removePlaces(places)
   }
-  let envoy: RunningEnvoy | undefined
   try {
-    const text = envoyText(file, places, upstream.port)
+    const whole = envoyText(file, places, upstream.port)
+    const text = options.change === undefined ? whole : options.change(whole)
     const valid = validateEnvoy(binary, text)
     if (!valid.ok) throw new Error(`${file}: ${valid.output}`)
     const hosts = file === 'mutual-tls.yaml' ? ['127.0.0.1', '127.0.0.2'] : ['127.0.0.1']
     for (const host of hosts) {
-      const conf = join(places.dir, `${host}.conf`)
-      writeFileSync(conf, sidecarText(file, places, keyManager.port, host))
-      sidecars.push(await startSidecar(conf))
+      const conf = sidecarText(file, places, keyManager.port, host)
+      instances.push(await startInstance(join(places.dir, host), conf, options.flags ?? {}))
     }
-    envoy = await startEnvoyText({ binary, text, adminPort: places.adminPort })
-    return { places, keyManager, sidecars, envoy, upstream, close }
+    const started = await startEnvoyText({ binary, text, adminPort: places.adminPort })
+    envoy = started
+    const stat = async (name: string): Promise<number> => {
+      const lines = await (await fetch(`${started.admin}/stats?filter=^${name}$`)).text()
+      return Number(/: (\d+)/.exec(lines)?.[1])
+    }
+    return { places, keyManager, instances, envoy: started, upstream, stat, close }
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+async function startInstance(
+  directory: string,
+  text: string,
+  flags: Readonly<Record<string, string>>,
+): Promise<Instance> {
+  const config = mount(directory, { 'micro-gw.conf': text })
+  const start = (): Promise<Sidecar> => startSidecar(config.path('micro-gw.conf'), flags)
+  let sidecar = await start()
+  return {
+    config,
+    text,
+    current: () => sidecar,
+    async startAgain() {
+      sidecar = await start()
+    },
   }
 }
 
@@ -157,7 +222,7 @@ export async function startDeployed(binary: string, file: EnvoyFile): Promise<De
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 15_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const giveUpAt = performance.now() + timeoutMs
   while (performance.now() < giveUpAt) {

@@ -105,6 +105,8 @@ export async function startUpstream(): Promise<Upstream> {
     }
     response.end(JSON.stringify(lines))
   })
+  // Node closes idle connections after 5 s, sometimes under a request of Envoy's: a failure that is none of ours.
+  server.keepAliveTimeout = 0
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('no port')
