@@ -8,7 +8,10 @@ import { FIGURES } from './figures.ts'
 
 const { failedOnOthers, backWithinMs, connections } = FIGURES.F35
 
-describe('F35 a worker process is killed', () => {
+describe('F35 a worker process is killed', function () {
+  // Each test starts several processes, some more than once.
+  this.timeout(60_000)
+
   let keyManager: ScriptedKeyManager
   let sidecar: Workers
 

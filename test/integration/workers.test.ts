@@ -2,18 +2,23 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { serveToItsEnd } from '../faults/own-process.ts'
 import { basicConfig } from '../support/app.ts'
 import { oauth2Config, startAuthority } from '../support/authority.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
 import { inSeconds } from '../support/pair.ts'
 import { askWith, eventually, isRunning, startWorkers, type Told, type Workers } from '../support/workers.ts'
 
 const ALLOWED = 'microgw_checks_total{decision="allow",reason="allowed"}'
 
-describe('several workers', () => {
+describe('several workers', function () {
+  // Each starts several processes, some more than once.
+  this.timeout(60_000)
+
   let keyManager: ScriptedKeyManager
   const closers: (() => Promise<void> | void)[] = []
 
@@ -146,6 +151,40 @@ describe('several workers', () => {
     }
     expect(ends[1]).to.deep.equal(ends[0])
     expect(ends[0]).to.deep.equal([1, `micro-gw-authz: cannot listen on 127.0.0.1:${port}: EADDRINUSE`])
+  })
+
+  it('serve TLS; renewed certificates reach all of them, and one that is started later', async () => {
+    const [old, next] = [makeCertificates(), makeCertificates()]
+    closers.push(old.remove, next.remove)
+    const dir = folder()
+    const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')]
+    const write = ({ server }: typeof old): void => {
+      writeFileSync(certFile, server.cert)
+      writeFileSync(keyFile, server.key)
+    }
+    write(old)
+    const tls = `[extAuthz.tls]\ncertFile = "${certFile}"\nkeyFile = "${keyFile}"\n`
+    const sidecar = await started(basicConfig(keyManager.url, tls))
+    const presented = () => Promise.all([1, 2, 3, 4].map(() => certificateOf(sidecar.address)))
+    const one = new Set(await presented())
+    expect(one.size).to.equal(1)
+
+    // A pair that does not fit is refused, by all.
+    writeFileSync(certFile, next.server.cert)
+    sidecar.signal('SIGHUP')
+    await eventually('refused', () => sidecar.events('config_reload_failed').length === 1)
+    expect(new Set(await presented())).to.deep.equal(one)
+    write(next)
+    sidecar.signal('SIGHUP')
+    await eventually('reloaded', () => sidecar.events('config_reloaded').length === 1)
+    const renewed = new Set(await presented())
+    expect(renewed.size).to.equal(1)
+    expect(renewed).not.to.deep.equal(one)
+    rmSync(keyFile)
+    const [victim] = (await sidecar.status()).workers
+    process.kill(victim?.pid ?? 0, 'SIGKILL')
+    await eventually('replaced', () => sidecar.events('worker_started').length === 3)
+    expect(new Set(await presented())).to.deep.equal(renewed)
   })
 
   it('one own token is obtained for all, renewed once when they all are refused, and never logged', async () => {
@@ -359,5 +398,17 @@ function refuses(address: string): Promise<boolean> {
       resolve(false)
     })
     socket.once('error', () => resolve(true))
+  })
+}
+
+/** The fingerprint of what a new connection is shown. */
+function certificateOf(address: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const port = Number(address.split(':').at(-1))
+    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256)
+      socket.destroy()
+    })
+    socket.once('error', reject)
   })
 }
