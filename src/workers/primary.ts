@@ -151,6 +151,7 @@ export async function startPrimary({ loaded, load, clock, writeLog }: SidecarSta
       generation,
       config,
       listen,
+      isShared: listen.length < workers,
       serverTls,
       keyManagerTls,
       clientIdentity: clientIdentity(config.keyManager),

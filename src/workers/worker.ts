@@ -87,7 +87,7 @@ export function startWorker(number: number, channel: Channel, writeLog: (line: s
         const { decisionIdPrefix } = setup
         service = createCheckService(setup.config, { clock, metrics, log, given, decisionIdPrefix })
         const { server } = service
-        receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls))
+        receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls, setup.isShared))
         metrics.configLoaded(clock.wallMs())
       } else service.swap(setup.config, setup.serverTls, given)
       configLoadedAt = new Date(clock.wallMs()).toISOString()

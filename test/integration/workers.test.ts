@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,6 +86,15 @@ describe('several workers', function () {
     expect(new Set(lines.map((line) => line['worker']))).to.deep.equal(new Set([1, 2]))
     expect(await (await fetch(`http://${sidecar.localAdmin}/config`)).text()).to.include('[redacted]')
     expect((await fetch(`http://${sidecar.localAdmin}/`)).status).to.equal(200)
+  })
+
+  it('let few Checks share a connection where they share an address, so that Envoy opens another one', async () => {
+    const limits: number[] = []
+    for (const listen of ['127.0.0.1:0', '127.0.0.1:0,127.0.0.1:0']) {
+      const sidecar = await started(basicConfig(keyManager.url), { flags: { 'extAuthz.listen': listen } })
+      limits.push(await streamLimitOf(sidecar.address))
+    }
+    expect(limits).to.deep.equal([16, 1024])
   })
 
   it('each of several Unix sockets belongs to one of them', async () => {
@@ -319,6 +329,8 @@ describe('several workers', function () {
 
   it('none outlives the primary', async () => {
     const sidecar = await started(basicConfig(keyManager.url))
+    // A connection would keep its worker alive.
+    await Promise.all([1, 2].map(() => askWith(sidecar.connect(), 'good')))
     const pids = (await sidecar.status()).workers.map(({ pid }) => pid)
     expect(pids.filter(isRunning)).to.deep.equal(pids)
     sidecar.signal('SIGKILL')
@@ -410,5 +422,17 @@ function certificateOf(address: string): Promise<string> {
       socket.destroy()
     })
     socket.once('error', reject)
+  })
+}
+
+/** What the server allows a connection to carry at once. */
+function streamLimitOf(address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const session = connectHttp2(`http://${address}`)
+    session.once('error', reject)
+    session.once('remoteSettings', ({ maxConcurrentStreams = 0 }) => {
+      session.destroy()
+      resolve(maxConcurrentStreams)
+    })
   })
 }
