@@ -1,5 +1,4 @@
 /** `deploy/prometheus`: through promtool, and against the product's own metrics. */
-import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,6 +6,7 @@ import { expect } from 'chai'
 import { load } from 'js-yaml'
 import { before, describe, it } from 'mocha'
 import { needTool } from '../support/tool.ts'
+import { anchorsOf, run } from './kubernetes-rendered.ts'
 import { type Exposition, scrapeProduct, selectorsOf, unknownIn } from './prometheus-exposition.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -116,17 +116,3 @@ describe('deploy/prometheus', function () {
     expect(found('microgw:checks:rate1m')).to.equal(1)
   })
 })
-
-function run(program: string, ...args: readonly string[]): string {
-  return execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-}
-
-/** GitHub's anchors. */
-function anchorsOf(markdown: string): readonly string[] {
-  return [...markdown.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
-      .replaceAll(' ', '-'),
-  )
-}
