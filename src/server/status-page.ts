@@ -8,7 +8,7 @@ import { Html, html, NOTHING } from './html.ts'
 import { REFUSAL_WORDS } from './refusal-words.ts'
 import type { Status, WorkerStatus } from './status.ts'
 import { STATUS_STYLE } from './status-style.ts'
-import { sentence, verdictOf } from './verdict.ts'
+import { sentence, type Verdict, verdictOf } from './verdict.ts'
 import { countWords, distanceWords, durationWords, instantWords, shareWords } from './words.ts'
 
 export interface StatusPage {
@@ -33,7 +33,7 @@ export function renderStatusPage(page: StatusPage): string {
 <header><h1>micro-gw-authz ${status.version}</h1>
 <span class="quiet">started ${distanceWords(status.startedAt, nowMs)}; as of ${instantWords(new Date(nowMs).toISOString())}</span></header>
 <main>
-<div class="verdict ${tone}" role="status"><strong>${words}</strong>${detail === '' ? NOTHING : html`<p>${detail}</p>`}${status.restartRequired ? html`<p>The configuration asks for other listeners, workers or stores than are in use: it needs a restart.</p>` : NOTHING}</div>
+<div class="verdict ${tone}" role="status"><strong>${words}</strong>${detail === '' ? NOTHING : html`<p>${detail}</p>`}${holdsFor(status.workers ?? [], words)}${status.restartRequired ? html`<p>The configuration asks for other listeners, workers or stores than are in use: it needs a restart.</p>` : NOTHING}</div>
 <div class="cards">
 ${keyManagerSection(page)}
 ${ownTokenSection(page)}
@@ -142,7 +142,7 @@ function refusalsSection({ status, denies, nowMs }: StatusPage): Html {
 ${
   reasons.length === 0
     ? NOTHING
-    : html`<table class="rows"><thead><tr><th>reason</th><th class="number">count</th><th>what it says</th></tr></thead><tbody>${reasons.map(([reason, count]) => html`<tr><td><code>${breakable(reason)}</code></td><td class="number" data-name="count">${countWords(count)}</td><td>${REFUSAL_WORDS[reason] ?? ''}</td></tr>`)}</tbody></table>`
+    : html`<table class="rows"><thead><tr><th>reason</th><th class="number">count</th><th>what it says</th></tr></thead><tbody>${reasons.map(([reason, count]) => html`<tr><td class="name"><code>${breakable(reason)}</code></td><td class="number" data-name="count">${countWords(count)}</td><td>${REFUSAL_WORDS[reason] ?? ''}</td></tr>`)}</tbody></table>`
 }
 <h3>The last of them</h3>
 ${denies.length === 0 ? html`<p>None yet.</p>` : html`<table class="rows"><thead><tr><th>when</th><th>decision</th><th>reason</th><th>request</th></tr></thead><tbody>${denies.slice(0, LISTED).map((one) => denyRow(one, nowMs))}</tbody></table>`}
@@ -151,7 +151,7 @@ ${denies.length > LISTED ? html`<p class="quiet">The newest ${LISTED}; <a href="
 }
 
 function denyRow({ time: at, decision_id, reason, method, host, path, detail }: RecentDeny, nowMs: number): Html {
-  return html`<tr><td class="time">${time(at, nowMs)}</td><td class="id"><a href="/decisions/${decision_id}"><code>${decision_id}</code></a></td><td><code>${breakable(reason)}</code></td><td><code><bdi>${method}</bdi> <bdi>${host}</bdi><bdi>${path}</bdi></code>${detail === undefined ? NOTHING : html`<br>${sentence(detail)}`}</td></tr>`
+  return html`<tr><td class="time">${time(at, nowMs)}</td><td class="id"><a href="/decisions/${decision_id}"><code>${decision_id}</code></a></td><td class="name"><code>${breakable(reason)}</code></td><td><code><bdi>${method}</bdi> <bdi>${host}</bdi><bdi>${path}</bdi></code>${detail === undefined ? NOTHING : html`<br>${sentence(detail)}`}</td></tr>`
 }
 
 function configurationSection({ status, configuration, nowMs }: StatusPage): Html {
@@ -173,7 +173,7 @@ function valuesTable(values: readonly EffectiveValue[]): Html {
   if (values.length === 0) return html`<p>None.</p>`
   return html`<table class="rows"><thead><tr><th>key</th><th>value</th><th>from</th></tr></thead><tbody>${values.map(
     (one) =>
-      html`<tr><td><code>${breakable(one.key)}</code></td><td data-name="value"><code>${one.value}</code></td><td data-name="from">${sourceWords(one)}</td></tr>`,
+      html`<tr><td class="name"><code>${breakable(one.key)}</code></td><td data-name="value"><code>${one.value}</code></td><td data-name="from">${sourceWords(one)}</td></tr>`,
   )}</tbody></table>`
 }
 
@@ -196,13 +196,29 @@ function sourceWords({ source, reference }: EffectiveValue): Html {
 function workersSection(workers: readonly WorkerStatus[]): Html {
   if (workers.length === 0) return NOTHING
   return html`<section id="workers"><h2>Workers</h2><p>The figures above are all of theirs together.</p>
-<table class="rows"><thead><tr><th>process</th><th>state</th><th>breaker</th><th class="number">waiting Checks</th><th class="number">answers held</th></tr></thead><tbody>${workers.map(
-    ({ pid, status }) => {
-      const { words, tone } = verdictOf(status)
-      const held = status.cache.active + status.cache.inactive
-      return html`<tr><td>${pid}</td><td><span class="state ${tone}">${words}</span></td><td data-name="breaker">${status.keyManager.breaker}</td><td class="number" data-name="waiting Checks">${countWords(status.checksInFlight)}</td><td class="number" data-name="answers held">${countWords(held)}</td></tr>`
+<table class="rows"><thead><tr><th>worker</th><th>state</th><th>breaker</th><th class="number">connections</th><th class="number">waiting Checks</th><th class="number">answers held</th><th class="number">restarts</th></tr></thead><tbody>${workers.map(
+    (one) => {
+      const { words, tone } = workerVerdict(one)
+      const { cache, keyManager, checksInFlight } = one.status
+      return html`<tr><td>${one.worker === undefined ? '' : `${one.worker}, `}process ${one.pid}</td><td><span class="state ${tone}">${words}</span></td><td data-name="breaker">${keyManager.breaker}</td><td class="number" data-name="connections">${optionalCount(one.connections)}</td><td class="number" data-name="waiting Checks">${countWords(checksInFlight)}</td><td class="number" data-name="answers held">${countWords(cache.active + cache.inactive)}</td><td class="number" data-name="restarts">${optionalCount(one.restarts)}</td></tr>`
     },
   )}</tbody></table></section>`
+}
+
+function workerVerdict({ answers, status }: WorkerStatus): Pick<Verdict, 'words' | 'tone'> {
+  if (answers === false) return { words: 'Does not answer: these are its last figures', tone: 'bad' }
+  return verdictOf(status)
+}
+
+/** Of the worst worker: said of all only where it holds for all. */
+function holdsFor(workers: readonly WorkerStatus[], words: string): Html {
+  const count = workers.filter(({ status }) => verdictOf(status).words === words).length
+  if (count === 0 || count === workers.length) return NOTHING
+  return html`<p>This holds for ${count} of ${workers.length} workers: <a href="#workers">each of them</a>.</p>`
+}
+
+function optionalCount(count: number | undefined): string {
+  return count === undefined ? '' : countWords(count)
 }
 
 function fact(name: string, value: Html): Html {

@@ -16,7 +16,7 @@ header{display:flex;flex-wrap:wrap;gap:.25rem 1rem;align-items:baseline;justify-
 .verdict strong{font-size:1.25rem;line-height:1.35;color:var(--tone)}
 .good{--tone:var(--good)}.warn{--tone:var(--warn)}.bad{--tone:var(--bad)}
 .state{color:var(--tone);font-weight:600}
-.cards{display:grid;margin-bottom:1rem;grid-template-columns:repeat(auto-fit,minmax(min(20rem,100%),1fr));gap:1rem}
+.cards{display:grid;margin-bottom:1rem;grid-template-columns:repeat(auto-fit,minmax(min(23rem,100%),1fr));gap:1rem}
 section{border:1px solid var(--line);border-radius:.4rem;padding:.9rem 1rem;margin-bottom:1rem;min-width:0}
 .cards section{margin:0}
 dl{display:grid;grid-template-columns:minmax(7rem,auto) 1fr;gap:.2rem .9rem;margin:0}
@@ -25,7 +25,8 @@ dd{margin:0;overflow-wrap:anywhere;min-width:0}
 meter{width:100%;height:.7rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
-th{color:var(--quiet);font-weight:600}
+th{color:var(--quiet);font-weight:600;white-space:nowrap}
+.name code{overflow-wrap:break-word}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 summary{cursor:pointer;padding:.25rem 0}
 .time,.id{white-space:nowrap}

@@ -137,6 +137,20 @@ describe('the status page in a real Chromium', function () {
     })
   }
 
+  it('shows each of several workers, on a phone too', async () => {
+    const several = await startTestApp(basicConfig(keyManager.url), { flags: { 'extAuthz.workers': '2' } })
+    try {
+      await page.resize(360, 740)
+      await page.open(`http://${several.app.addresses.localAdmin}/`)
+      expect(await page.evaluate('document.querySelectorAll("#workers tbody tr").length')).to.equal(2)
+      expect(await text('#workers')).to.contain('closed')
+      expect(await page.evaluate('document.documentElement.scrollWidth')).to.equal(360)
+      expect(page.complaints).to.deep.equal([])
+    } finally {
+      await several.close()
+    }
+  })
+
   it('says in words that the breaker is open', async () => {
     keyManager.answer({ status: 500 })
     for (let n = 0; n < 5; n += 1) await ask(`failing-${n}`)

@@ -86,13 +86,17 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
     collector = await startCollector()
     keyManager = await startKeyManager()
     keyManager.tokens.set(TOKEN, { active: true, sub: 'canary-subject', client_id: 'canary-client' })
-    sidecar = await startOwnProcess(
-      basicConfig(`${keyManager.url}?secret=canary-query`),
-      {},
-      { NODE_OPTIONS: `--import ${fileURLToPath(EXAMPLE)}`, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
-    )
-    client = connectChecks(sidecar.address)
+    await start()
   })
+
+  async function start(flags: Readonly<Record<string, string>> = {}): Promise<void> {
+    sidecar = await startOwnProcess(basicConfig(`${keyManager.url}?secret=canary-query`), flags, {
+      NODE_OPTIONS: `--import ${fileURLToPath(EXAMPLE)}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    })
+    client = connectChecks(sidecar.address)
+  }
+
   afterEach(async () => {
     client.close()
     await sidecar.close()
@@ -107,7 +111,8 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
 
   async function spansOnce(count: number): Promise<readonly Span[]> {
     const deadline = Date.now() + 10_000
-    while (collector.spans.length < count && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
+    while (collector.spans.length < count && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20))
     return collector.spans
   }
 
@@ -181,6 +186,18 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
       [2, true, 'key_manager_unavailable', 'key_manager_unavailable'],
       [3, false, undefined, undefined],
       [3, true, '502', undefined],
+    ])
+  })
+
+  it('has them from each of several workers', async () => {
+    client.close()
+    await sidecar.close()
+    await start({ 'extAuthz.workers': '2' })
+    await check(TOKEN, { traceparent: `00-${TRACE}-${ENVOYS_SPAN}-01` })
+    const spans = await spansOnce(2)
+    expect(spans.map(({ kind, traceId }) => [kind, traceId]).toSorted()).to.deep.equal([
+      [2, TRACE],
+      [3, TRACE],
     ])
   })
 

@@ -232,12 +232,28 @@ describe('the status page', () => {
     expect(text).to.contain('keyManager.timeout 2s default')
   })
 
+  it('says of a worker which it is, how often it was replaced, and that it does not answer', () => {
+    const known = { restarts: 3, connections: 1, status: withKeyManager({ breaker: 'open' }) }
+    const status = mergeStatus([
+      { worker: 1, pid: 11, answers: true, ...known },
+      { worker: 2, pid: 12, answers: false, ...known },
+    ])
+    expect(read({ status }, 'workers')).to.match(
+      /1, process 11 Key manager unreachable: .* open 1 0 0 3 2, process 12 Does not answer: these are its last figures open 1 0 0 3/,
+    )
+    // All of them say so: there is nothing to take back.
+    expect(read({ status })).to.not.contain('This holds for')
+  })
+
   it('shows each worker where there are several', () => {
     const status = mergeStatus([
       { pid: 11, status: withKeyManager({ lastSuccess: { at: NOW, tookMs: 1 } }) },
       { pid: 12, status: withKeyManager({ breaker: 'open' }) },
     ])
-    expect(read({ status }, 'workers')).to.match(/11 Answering closed 0 0 12 Key manager unreachable: .* open 0 0/)
+    expect(read({ status }, 'workers')).to.match(
+      /process 11 Answering closed 0 0 process 12 Key manager unreachable: .* open 0 0/,
+    )
+    expect(read({ status })).to.contain('This holds for 1 of 2 workers')
     expect(render()).to.not.contain('id="workers"')
   })
 })
