@@ -1,9 +1,10 @@
 /** One worker as the primary sees it: started, spoken to, given connections, ended. */
-import { type ChildProcess, fork } from 'node:child_process'
+import { fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../authz/ports.ts'
 import type { Answers, ToPrimary, ToWorker } from './messages.ts'
+import { forwardLines } from './whole-lines.ts'
 
 /** Both run: the source as it is, and what is built from it. */
 const CLI = fileURLToPath(new URL(import.meta.filename.endsWith('.ts') ? '../cli.ts' : '../cli.js', import.meta.url))
@@ -49,7 +50,7 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
-  forwardLines(child, writeLog)
+  if (child.stdout !== null) forwardLines(child.stdout, writeLog)
   const questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
   let lastQuestion = 0
   let connections = 0
@@ -139,18 +140,4 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     ended,
     closed,
   }
-}
-
-function forwardLines(child: ChildProcess, writeLog: (lines: string) => void): void {
-  let rest = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    const lines = rest + text
-    const end = lines.lastIndexOf('\n') + 1
-    rest = lines.slice(end)
-    if (end > 0) writeLog(lines.slice(0, end))
-  })
-  // A worker that was killed may leave half a line.
-  child.once('close', () => {
-    if (rest !== '') writeLog(`${rest}\n`)
-  })
 }
