@@ -314,6 +314,13 @@ describe('deploy/envoy-gateway/', function () {
           expect(answer.status).to.equal(200)
           expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal([])
         })
+
+        it('refuses with 503 where no answer comes, and passes nothing', async () => {
+          await running.stopSidecar()
+          const answer = await send(running.port, ['authorization', 'Bearer reads'])
+          expect(answer.status).to.equal(503)
+          expect(answer.headers['x-authz-decision-id']).to.equal(undefined)
+        })
       })
     }
 

@@ -9,6 +9,7 @@ import { dump, load } from 'js-yaml'
 import { after, before, describe, it } from 'mocha'
 import { ENVOY_VERSION } from '../../scripts/envoy.ts'
 import { envoyOrSkip, send, valuesOf } from '../envoy/traffic.ts'
+import { every } from '../support/config-dump.ts'
 import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
 import { confProblems, type GatewayPlaces, post, type RunningGateway, startGateway } from '../support/gateway.ts'
@@ -84,6 +85,21 @@ describe('deploy/istio/', function () {
     ).to.deep.equal({
       pipe: { path: '/run/micro-gw-authz/authz.sock' },
     })
+  })
+
+  it("socket.yaml: the filter is the one of deploy/envoy, and so is the cluster's room", () => {
+    const [plain = {}] = readResources(readFileSync(join(ROOT, 'deploy/envoy/unix-socket.yaml'), 'utf8'))
+    const filters = every(plain, (object) =>
+      object['name'] === 'envoy.filters.http.ext_authz' && isObject(object['typed_config'])
+        ? object['typed_config']
+        : undefined,
+    )
+    const ours = JSON.stringify(at(patchValue('HTTP_FILTER'), 'typed_config')).replace('micro-gw-authz', 'authz')
+    expect(JSON.parse(ours)).to.deep.equal(filters[0])
+    const clusters = every(plain, (object) =>
+      object['name'] === 'authz' && 'circuit_breakers' in object ? object : undefined,
+    )
+    expect(at(patchValue('CLUSTER'), 'circuit_breakers')).to.deep.equal(at(clusters[0], 'circuit_breakers'))
   })
 
   it('loopback.yaml: the ServiceEntry is what the provider names, and the sidecar listens there', () => {
@@ -264,6 +280,13 @@ describe('deploy/istio/', function () {
       const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')
       expect(answer.status).to.equal(200)
       expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal([])
+    })
+
+    it('refuses with 503 where no answer comes, and passes nothing', async () => {
+      await running.stopSidecar()
+      const answer = await send(running.port, ['authorization', 'Bearer reads'])
+      expect(answer.status).to.equal(503)
+      expect(answer.headers['x-authz-decision-id']).to.equal(undefined)
     })
   })
 })

@@ -118,14 +118,24 @@ function nativeFile(resource: JsonObject): string {
   return `${String(resource['kind']).toLowerCase()}-${suffix}.json`
 }
 
-/** Kubernetes' schema of a kind with all that it refers to: kubeconform does not follow a reference into another file. */
+/** Kubernetes' schema of a kind with what it refers to, and no more: kubeconform does not follow a reference into another file. */
 function selfContained(native: string, name: string): string {
   const here = (file: string): unknown =>
     JSON.parse(readFileSync(join(native, file), 'utf8').replaceAll('"/api/_definitions.json#', '"#'))
   const schema = here(name)
-  const definitions = here('_definitions.json')
+  const definitions = at(here('_definitions.json'), '$defs')
   if (!isObject(schema) || !isObject(definitions)) throw new Error(`${name} is no schema`)
-  return JSON.stringify({ ...schema, ...definitions })
+  const needed: Record<string, Json> = {}
+  const waiting: Json[] = [schema]
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const [, key = ''] of JSON.stringify(next).matchAll(/"#\/\$defs\/([^"]+)"/g)) {
+      const found = definitions[key]
+      if (found === undefined || key in needed) continue
+      needed[key] = found
+      waiting.push(found)
+    }
+  }
+  return JSON.stringify({ ...schema, $defs: needed })
 }
 
 /** The metadata an example may carry: a definition leaves it open. */

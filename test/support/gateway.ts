@@ -29,6 +29,8 @@ export interface RunningGateway {
   readonly port: number
   readonly envoy: RunningEnvoy
   readonly keyManager: ScriptedKeyManager
+  /** From now on no Check is answered. */
+  stopSidecar(): Promise<void>
   close(): Promise<void>
 }
 
@@ -74,7 +76,8 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     writeFileSync(file, rewrite(parts.conf, parts.confAddresses(places)))
     sidecar = await startSidecar(file, parts.settings?.(places) ?? {})
     envoy = await startEnvoyText({ binary: parts.binary, text, adminPort: places.adminPort })
-    return { port: places.port, envoy, keyManager, close }
+    const stopSidecar = async (): Promise<void> => sidecar?.close()
+    return { port: places.port, envoy, keyManager, stopSidecar, close }
   } catch (error) {
     await close()
     throw error
