@@ -26,6 +26,25 @@ describe('the metrics', () => {
     expect(exposed).to.equal(readFileSync(GOLDEN, 'utf8'))
   })
 
+  it('sum up for the status page, without what did not happen', () => {
+    const metrics = createMetrics()
+    metrics.check('allow', 'allowed', 'hit', 0.0002)
+    metrics.check('allow', 'allowed_anonymous', 'none', 0.0002)
+    metrics.check('deny', 'inactive_token', 'hit', 0.0002)
+    metrics.check('deny', 'overloaded', 'none', 0.0002)
+    metrics.check('error', 'overloaded', 'none', 0.0002)
+    metrics.introspection('active', 0.02)
+    metrics.cacheOperation('memory', 'get', 'hit')
+    metrics.cacheOperation('memory', 'get', 'miss')
+    metrics.cacheOperation('memory', 'set', 'ok')
+    expect(metrics.totals()).to.deep.equal({
+      checks: { allow: 2, deny: 2, error: 1 },
+      denied: { inactive_token: 1, overloaded: 2 },
+      introspections: { active: 1 },
+      lookups: { hit: 1, miss: 1 },
+    })
+  })
+
   it('count what they are told', async () => {
     const metrics = createMetrics()
     metrics.check('allow', 'allowed', 'hit', 0.0002)
