@@ -66,10 +66,12 @@ export function selectorsOf(expression: string): readonly Selector[] {
     ),
   }))
   const rest = expression.replace(/\{[^}]*\}/g, '{}').replace(/"[^"]*"/g, '""')
-  const bare = [...rest.matchAll(/\b((?:microgw|nodejs|process)[_:][\w:]*)(?![\w:]|\s*\{)/g)].map(([, metric = '']) => ({
-    metric,
-    matchers: [],
-  }))
+  const bare = [...rest.matchAll(/\b((?:microgw|nodejs|process)[_:][\w:]*)(?![\w:]|\s*\{)/g)].map(
+    ([, metric = '']) => ({
+      metric,
+      matchers: [],
+    }),
+  )
   return [...named, ...bare]
 }
 
