@@ -36,8 +36,8 @@ interface Contender {
 
 async function benchWorkers({ quick, say }: BenchOptions): Promise<BenchResult> {
   pinSelfToLoadCore()
-  const rounds = quick ? 1 : 7
-  const perRound = quick ? 2000 : 60_000
+  const rounds = quick ? 1 : 5
+  const perRound = quick ? 2000 : 30_000
   const keyManager = await startKeyManager()
   const cli = provideCli(quick)
   const contenders: Contender[] = []
@@ -53,7 +53,7 @@ async function benchWorkers({ quick, say }: BenchOptions): Promise<BenchResult> 
     for (let i = 0; i < CONNECTIONS; i += 1) await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
     contenders.push({ workers, sidecar, pids: [sidecar.pid, ...(await workersOf(sidecar))], rounds: [] })
   }
-  for (const contender of contenders) await measure(contender, quick ? 500 : 40_000)
+  for (const contender of contenders) await measure(contender, quick ? 500 : 20_000)
   for (let round = 1; round <= rounds; round += 1) {
     for (const contender of contenders) contender.rounds.push(await measure(contender, perRound))
     say(`round ${round} of ${rounds}`)

@@ -18,7 +18,7 @@ export function sidecarRows(): readonly Row[] {
     row(
       'extAuthz.workers',
       'workers',
-      'Processes that answer Checks, 1 to 64; `"auto"`: one for each processor it may use. Changes need a restart. See workers.md.',
+      'Processes that answer Checks, 1 to 64; `"auto"`: one for each processor it may use. Changes need a restart. See [workers.md](workers.md).',
       { default: 1 },
     ),
     row('extAuthz.realm', 'text', '`realm` of the `WWW-Authenticate` challenge.', { default: 'micro-gw' }),
