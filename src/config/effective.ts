@@ -27,17 +27,17 @@ export function effectiveValues(settings: Settings, config: Config): readonly Ef
   const rows = SETTABLE.filter((row) => row.status === 'used')
   return rows.flatMap((row) => {
     const source = settings.isWritten(row.path) ? settings.source(row.path) : undefined
-    if (source === undefined && settings.value(row.path) === undefined) return []
-    const value =
-      row.path === 'policy.rules'
-        ? config.policy.rules.map(({ name }) => name).join(', ')
-        : (valueByRule(row.path, config) ?? describeValue(settings, row))
+    const ruled = valueByRule(row.path, config)
+    if (source === undefined && ruled === undefined && settings.value(row.path) === undefined) return []
+    const value = ruled ?? describeValue(settings, row)
     return [{ key: row.path, value, source, reference: referenceOf(settings.raw(row.path)) }]
   })
 }
 
 /** Values that rules change after reading. */
 export function valueByRule(path: string, config: Config): string | undefined {
+  if (path === 'policy.rules' && config.policy.rules.length > 0)
+    return config.policy.rules.map(({ name }) => name).join(', ')
   if (path === 'keyManager.timestampSkew') return formatDuration(config.keyManager.timestampSkewMs)
   if (path === 'keyManager.external') return 'true'
   if (path === 'caching.enabled') return String(config.caching.enabled)
