@@ -234,61 +234,96 @@ describe('deploy/istio/', function () {
     })
   })
 
-  describe(`socket.yaml in Envoy ${ENVOY_VERSION}`, function () {
-    this.timeout(120_000)
-    let running: RunningGateway
+  for (const variant of ['loopback.yaml', 'socket.yaml'] as const) {
+    describe(`${variant}, as istiod tells it, in Envoy ${ENVOY_VERSION}`, function () {
+      this.timeout(120_000)
+      let told: JsonObject
+      let running: RunningGateway
 
-    before(async function () {
-      const binary = envoyOrSkip(ENVOY_VERSION, this)
-      running = await startGateway({
-        binary,
-        conf: confOf('socket.yaml'),
-        confAddresses: ({ dir, keyManagerPort }) => {
-          writeFileSync(join(dir, 'client-secret'), 'gateway-secret\n')
-          return {
-            'https://idp.example.com': `http://127.0.0.1:${keyManagerPort}`,
-            '/run/secrets/micro-gw-authz/client-secret': join(dir, 'client-secret'),
-            '/run/micro-gw-authz': dir,
-          }
-        },
-        bootstrap: patched,
+      before(async function () {
+        told = translated(needTool(this, 'istio-translate'), variant)
+        running = await startGateway({
+          binary: envoyOrSkip(ENVOY_VERSION, this),
+          conf: confOf(variant),
+          confAddresses: ({ dir, keyManagerPort, sidecarPort }) => {
+            writeFileSync(join(dir, 'client-secret'), 'gateway-secret\n')
+            return {
+              'https://idp.example.com': `http://127.0.0.1:${keyManagerPort}`,
+              '/run/secrets/micro-gw-authz/client-secret': join(dir, 'client-secret'),
+              ...(variant === 'socket.yaml'
+                ? { '/run/micro-gw-authz': dir }
+                : { '127.0.0.1:9001': `127.0.0.1:${sidecarPort}` }),
+            }
+          },
+          bootstrap: (places) => inboundOnly(told, places),
+        })
+        running.keyManager.tokens.set('reads', {
+          active: true,
+          sub: 'alice',
+          scope: 'orders:read',
+          exp: inSeconds(300),
+        })
+        running.keyManager.tokens.set('writes', {
+          active: true,
+          sub: 'bob',
+          scope: 'orders:write',
+          exp: inSeconds(300),
+        })
       })
-      running.keyManager.tokens.set('reads', { active: true, sub: 'alice', scope: 'orders:read', exp: inSeconds(300) })
-      running.keyManager.tokens.set('writes', { active: true, sub: 'bob', scope: 'orders:write', exp: inSeconds(300) })
-    })
-    after(() => running?.close())
+      after(() => running?.close())
 
-    it('allows a good token, with our headers in place of the credentials', async () => {
-      const answer = await send(running.port, ['authorization', 'Bearer reads', 'x-auth-subject', 'evil'])
-      expect(answer.status).to.equal(200)
-      expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal(['alice'])
-      expect(valuesOf(answer, 'authorization')).to.deep.equal([])
-    })
+      it('every inbound chain that speaks HTTP asks, within 1 s, refusing where no answer comes', () => {
+        const chains = listAt(inbound(told), 'filterChains').filter((chain) => every(chain, httpFilters).length > 0)
+        expect(chains).to.have.length(4)
+        for (const chain of chains) {
+          const [filter, ...others] = every(chain, (object) =>
+            String(object['@type']).endsWith('.filters.http.ext_authz.v3.ExtAuthz') ? object : undefined,
+          )
+          expect(others).to.deep.equal([])
+          expect(filter).to.deep.include({ statusOnError: { code: 'ServiceUnavailable' } })
+          expect(filter).to.not.have.any.keys('failureModeAllow', 'clearRouteCache', 'withRequestBody')
+          expect(at(filter, 'grpcService', 'timeout')).to.equal('1s')
+          const cluster = at(filter, 'grpcService', 'envoyGrpc', 'clusterName')
+          expect(listAt(told, 'clusters').map((candidate) => at(candidate, 'name'))).to.include(cluster)
+        }
+      })
 
-    it('refuses no token, and two: the headers come raw', async () => {
-      expect((await send(running.port, [])).status).to.equal(401)
-      const two = ['authorization', 'Bearer reads', 'authorization', 'Bearer reads']
-      expect((await send(running.port, two)).status).to.equal(400)
-    })
+      it('allows a good token, with our headers in place of the credentials', async () => {
+        const answer = await send(running.port, ['authorization', 'Bearer reads', 'x-auth-subject', 'evil'])
+        expect(answer.status).to.equal(200)
+        expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal(['alice'])
+        expect(valuesOf(answer, 'authorization')).to.deep.equal([])
+      })
 
-    it("holds the route's scopes", async () => {
-      expect(await post(running.port, '/orders/7', 'reads')).to.equal(403)
-      expect(await post(running.port, '/orders/7', 'writes')).to.equal(200)
-    })
+      it('refuses no token, a bad one, and two', async () => {
+        expect((await send(running.port, [])).status).to.equal(401)
+        expect((await send(running.port, ['authorization', 'Bearer bad'])).status).to.equal(401)
+        const two = ['authorization', 'Bearer reads', 'authorization', 'Bearer reads']
+        expect((await send(running.port, two)).status).to.equal(400)
+      })
 
-    it('lets /healthz through without a token and without the headers that a client made up', async () => {
-      const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')
-      expect(answer.status).to.equal(200)
-      expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal([])
-    })
+      it('holds the scopes of writing an order', async () => {
+        expect(await post(running.port, '/orders/7', 'reads')).to.equal(403)
+        expect(await post(running.port, '/orders/7', 'writes')).to.equal(200)
+      })
 
-    it('refuses with 503 where no answer comes, and passes nothing', async () => {
-      await running.stopSidecar()
-      const answer = await send(running.port, ['authorization', 'Bearer reads'])
-      expect(answer.status).to.equal(503)
-      expect(answer.headers['x-authz-decision-id']).to.equal(undefined)
+      it('lets /healthz through without a token, and nothing that looks like it', async () => {
+        const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')
+        expect(answer.status).to.equal(200)
+        // loopback.yaml says that there nobody removes it.
+        expect(valuesOf(answer, 'x-auth-subject')).to.deep.equal(variant === 'socket.yaml' ? [] : ['evil'])
+        expect((await send(running.port, [], '/healthz/..%2forders')).status).to.be.oneOf([400, 401])
+        expect((await send(running.port, [], '/healthzz')).status).to.equal(401)
+      })
+
+      it('refuses with 503 where no answer comes, and passes nothing', async () => {
+        await running.stopSidecar()
+        const answer = await send(running.port, ['authorization', 'Bearer reads'])
+        expect(answer.status).to.equal(503)
+        expect(answer.headers['x-authz-decision-id']).to.equal(undefined)
+      })
     })
-  })
+  }
 })
 
 function providers(): readonly { readonly name: unknown; readonly settings: JsonObject }[] {
@@ -308,75 +343,75 @@ function provider(name: string): JsonObject {
 
 const camelCase = (name: string): string => name.replaceAll(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
 
-/** The values of the EnvoyFilter's patches of a kind, in their order. */
-function patchValues(applyTo: string): readonly unknown[] {
-  return listAt(resource('socket.yaml', 'EnvoyFilter'), 'spec', 'configPatches')
-    .filter((patch) => at(patch, 'applyTo') === applyTo)
-    .map((patch) => at(patch, 'patch', 'value'))
-}
-
+/** The value of the EnvoyFilter's only patch of a kind. */
 function patchValue(applyTo: string): unknown {
-  const [value, ...others] = patchValues(applyTo)
+  const patches = listAt(resource('socket.yaml', 'EnvoyFilter'), 'spec', 'configPatches')
+  const [patch, ...others] = patches.filter((candidate) => at(candidate, 'applyTo') === applyTo)
   expect(others).to.deep.equal([])
-  return value
+  return at(patch, 'patch', 'value')
 }
 
-/** What istiod makes of the inbound port 8080, as far as the patches meet it, with the patches put in. */
-function patched(places: GatewayPlaces): object {
-  const socket = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
-  const cluster: unknown = JSON.parse(
-    JSON.stringify(patchValue('CLUSTER')).replaceAll('/run/micro-gw-authz', places.dir),
+/** Listeners and clusters of the proxy beside `orders`, by Istio's own generator. */
+function translated(program: string, variant: string): JsonObject {
+  const dir = mkdtempSync(join(tmpdir(), 'micro-gw-istio-'))
+  const out = join(dir, 'told.json')
+  const mesh = variant === 'loopback.yaml' ? dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig')) : '{}'
+  writeFileSync(join(dir, 'mesh.yaml'), mesh)
+  const args = ['-mesh', join(dir, 'mesh.yaml'), '-namespace', 'shop', '-app', 'orders', '-port', '8080', '-out', out]
+  const source = fileURLToPath(new URL(`../../deploy/istio/${variant}`, import.meta.url))
+  const run = spawnSync(program, [...args, source], { encoding: 'utf8', timeout: 60_000 })
+  if (run.status !== 0) throw new Error(`istio-translate: ${run.stderr}`)
+  const told: unknown = JSON.parse(readFileSync(out, 'utf8'))
+  rmSync(dir, { recursive: true })
+  if (!isObject(told)) throw new Error('istio-translate wrote no object')
+  return told
+}
+
+function inbound(told: JsonObject): unknown {
+  return listAt(told, 'listeners').find((listener) => at(listener, 'name') === 'virtualInbound')
+}
+
+const httpFilters = (object: JsonObject): unknown => object['httpFilters']
+
+/**
+ * The inbound chain of port 8080, for callers without mutual TLS, as a listener of its own. Left out is what only Istio's build of
+ * Envoy has (`istio.*`); addresses are this run's, and what istiod would send later (the endpoint of the ServiceEntry) is put in.
+ */
+function inboundOnly(told: JsonObject, places: GatewayPlaces): object {
+  const socket = (port: number): object => ({ socketAddress: { address: '127.0.0.1', portValue: port } })
+  const chain = listAt(inbound(told), 'filterChains').find(
+    (candidate) =>
+      at(candidate, 'name') === '0.0.0.0_8080' &&
+      at(candidate, 'filterChainMatch', 'transportProtocol') === 'raw_buffer',
   )
-  const inbound = 'inbound|8080||'
-  const manager = {
-    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-    stat_prefix: 'inbound',
-    route_config: {
-      name: inbound,
-      virtual_hosts: [
-        {
-          name: 'inbound|http|8080',
-          domains: ['*'],
-          // INSERT_FIRST, one after the other.
-          routes: [
-            ...[...patchValues('HTTP_ROUTE')].reverse(),
-            { name: 'default', match: { prefix: '/' }, route: { cluster: inbound } },
-          ],
-        },
-      ],
-    },
-    http_filters: [
-      patchValue('HTTP_FILTER'),
-      {
-        name: 'envoy.filters.http.router',
-        typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
-      },
-    ],
+  const only = (value: unknown): boolean => !String(at(value, 'name')).startsWith('istio.')
+  const filters = listAt(chain, 'filters')
+    .filter(only)
+    .map((filter) => {
+      const manager = at(filter, 'typedConfig')
+      const { accessLog: _, ...rest } = Object(manager)
+      return {
+        name: at(filter, 'name'),
+        typedConfig: { ...rest, httpFilters: listAt(manager, 'httpFilters').filter(only) },
+      }
+    })
+  const fixed = (cluster: unknown, port: number): object => {
+    const { filters: _, edsClusterConfig: __, upstreamBindConfig: ___, ...rest } = Object(cluster)
+    const endpoints = [{ lbEndpoints: [{ endpoint: { address: socket(port) } }] }]
+    return { ...rest, type: 'STATIC', lbPolicy: 'ROUND_ROBIN', loadAssignment: { clusterName: rest.name, endpoints } }
   }
-  return {
-    admin: { address: socket(places.adminPort) },
-    static_resources: {
-      listeners: [
-        {
-          name: 'virtualInbound',
-          address: socket(places.port),
-          filter_chains: [
-            { filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] },
-          ],
-        },
-      ],
-      clusters: [
-        cluster,
-        {
-          name: inbound,
-          type: 'STATIC',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: inbound,
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(places.upstreamPort) } }] }],
-          },
-        },
-      ],
-    },
-  }
+  const entry = resource('loopback.yaml', 'ServiceEntry')
+  expect(at(entry, 'spec', 'endpoints', 0, 'address')).to.equal('127.0.0.1')
+  const clusters = listAt(told, 'clusters').flatMap((cluster) => {
+    const name = at(cluster, 'name')
+    if (name === 'inbound|8080||') return [fixed(cluster, places.upstreamPort)]
+    if (name === 'outbound|9001||micro-gw-authz.local') return [fixed(cluster, places.sidecarPort)]
+    return name === 'micro-gw-authz' ? [cluster] : []
+  })
+  const listener = { name: 'virtualInbound', address: socket(places.port), filterChains: [{ filters }] }
+  // The policy names the port; in a pod the redirected connection still has it.
+  const text = JSON.stringify({ listeners: [listener], clusters })
+    .replaceAll('/run/micro-gw-authz', places.dir)
+    .replaceAll('"destinationPort":8080', `"destinationPort":${places.port}`)
+  return { admin: { address: socket(places.adminPort) }, static_resources: JSON.parse(text) }
 }
