@@ -172,6 +172,8 @@ describe('deploy/helm/micro-gw-authz', function () {
           .stderr
       expect(refused()).to.include('config.keyManager.introspectUrl')
       expect(refused('--set', 'microGwConf=a', '--set', 'config.log.level=info')).to.include('not both')
+      const both = 'monitoring.serviceMonitor.enabled=true,monitoring.podMonitor.enabled=true'
+      expect(refused('--set', 'microGwConf=a', '--set', both)).to.include('counted twice')
     })
   })
 
@@ -201,6 +203,7 @@ describe('deploy/helm/micro-gw-authz', function () {
       ['a key that the chart sets itself', 'config.extAuthz.listen=0.0.0.0:1', 'listen'],
       ['a duration without unit', 'config.keyManager.timeout=5', 'timeout'],
       ['a privileged port', 'admin.port=80', 'port'],
+      ['a scrape interval that blinds the alerts', 'monitoring.interval=60s', 'interval'],
       ['a digest that is none', 'image.digest=latest', 'digest'],
     ]
     for (const [what, set, named] of refusals) {

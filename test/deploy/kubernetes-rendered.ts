@@ -83,7 +83,10 @@ export interface Manifest {
     readonly replicas?: number
     readonly selector: Selector & Labels
     readonly podSelector: Selector
-    readonly template: { readonly metadata: { readonly labels: Labels }; readonly spec: PodSpec }
+    readonly template: {
+      readonly metadata: { readonly labels: Labels; readonly annotations?: Labels }
+      readonly spec: PodSpec
+    }
     readonly ports: readonly { readonly name: string; readonly port: number; readonly targetPort: number | string }[]
     readonly clusterIP?: string
     readonly scaleTargetRef: { readonly kind: string; readonly name: string }

@@ -193,6 +193,14 @@ describe('deploy/kubernetes', function () {
       }
     })
 
+    it('a mesh leaves the admin port to kubelet and Prometheus', () => {
+      const manifests = readManifests(textOf('overlays/standalone-mesh'))
+      const { metadata } = ofKind(manifests, 'Deployment')[0]?.spec.template ?? {}
+      const { ports } = workloadOf(manifests).container
+      const admin = ports?.find(({ name }) => name === 'metrics')?.containerPort
+      expect(metadata?.annotations).to.deep.equal({ 'traffic.sidecar.istio.io/excludeInboundPorts': `${admin}` })
+    })
+
     it('with mutual TLS it is not, which is why that overlay probes by HTTP', async () => {
       const { app, ready, ask } = await start('overlays/standalone', '0.0.0.0:0')
       try {
