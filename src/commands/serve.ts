@@ -3,6 +3,7 @@ import { startApp } from '../app.ts'
 import { systemClock } from '../clock.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import { DEFAULT_FILE } from '../config/load.ts'
+import { tuneCollector } from '../server/collector.ts'
 import { watchProcess } from '../server/lifecycle.ts'
 import { createLog } from '../telemetry/log.ts'
 import { formatProblem } from './check-config.ts'
@@ -34,6 +35,7 @@ export async function runServe(
   const flags = readPairs(set)
   if (flags === undefined) return usage('serve', SERVE_HELP, '--set takes KEY=VALUE', io).exit
 
+  tuneCollector()
   const writeLog = (line: string): void => io.out(line)
   try {
     const app = await startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })

@@ -1,4 +1,5 @@
 /** `worker`: one of several processes of `serve`, which starts it; not for people. */
+import { tuneCollector } from '../server/collector.ts'
 import { ignoreSignals } from '../server/lifecycle.ts'
 import type { Io } from './io.ts'
 
@@ -16,6 +17,7 @@ export async function runWorker(
     return 2
   }
   ignoreSignals()
+  tuneCollector()
   const { startWorker } = await import('../workers/worker.ts')
   const channel = { on: process.on.bind(process), send: (message: object) => send(message, () => undefined) }
   return startWorker(number, channel, io.out)
