@@ -123,6 +123,13 @@ describe('deploy/istio/', function () {
     }
   })
 
+  it('one release of Istio in all three places that name it', () => {
+    const named = ['.ci/tools/istio.sh', '.ci/tools/gateway-crds.sh', '.ci/tools/istio-translate/go.mod'].map(
+      (file) => /v0\.0\.0-\d{14}-[0-9a-f]{12}/.exec(readFileSync(join(ROOT, file), 'utf8'))?.[0] ?? file,
+    )
+    expect(new Set(named).size, named.join()).to.equal(1)
+  })
+
   it('every provider says timeout, failOpen and statusOnError, by names that Istio has', function () {
     const proto = globSync('.tools/crds/istio-api-*/config.proto', { cwd: ROOT })[0]
     if (proto === undefined) {
@@ -326,6 +333,68 @@ describe('deploy/istio/', function () {
   }
 })
 
+describe('deploy/istio/service.yaml, as istiod tells it to an ingress gateway', function () {
+  this.timeout(60_000)
+  let told: JsonObject
+  before(function () {
+    told = translate(needTool(this, 'istio-translate'), {
+      mesh: dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig')),
+      workload: ['-namespace', 'istio-system'],
+      resources: [example(files, 'service.yaml'), SURROUNDINGS],
+    })
+  })
+
+  it('the gateway asks the service about the host, and not about its health', () => {
+    const [filter, ...others] = every(listAt(told, 'listeners'), (object) =>
+      String(object['@type']).endsWith('.filters.http.ext_authz.v3.ExtAuthz') ? object : undefined,
+    )
+    expect(others).to.deep.equal([])
+    expect(at(filter, 'grpcService', 'envoyGrpc', 'clusterName')).to.equal(SERVICE_CLUSTER)
+    expect(at(filter, 'grpcService', 'timeout')).to.equal('1s')
+    expect(filter).to.deep.include({ statusOnError: { code: 'ServiceUnavailable' } })
+    expect(filter).to.not.have.any.keys('failureModeAllow')
+    const rules = JSON.stringify(every(listAt(told, 'listeners'), (object) => object['shadowRules']))
+    expect(rules).to.contain('api.example.com').and.to.contain('/healthz')
+  })
+
+  it('over HTTP/2 and mutual TLS, to the least busy pod, leaving out one that fails', () => {
+    const cluster = listAt(told, 'clusters').find((candidate) => at(candidate, 'name') === SERVICE_CLUSTER)
+    expect(every(cluster, (object) => object['http2ProtocolOptions'])).to.have.length(1)
+    expect(cluster).to.deep.include({ lbPolicy: 'LEAST_REQUEST', connectTimeout: '0.250s' })
+    expect(at(cluster, 'outlierDetection')).to.deep.include({ consecutive5xx: 5, maxEjectionPercent: 50 })
+    const [context] = every(cluster, (object) =>
+      String(object['@type']).endsWith('.UpstreamTlsContext') ? object : undefined,
+    )
+    expect(at(context, 'commonTlsContext', 'tlsCertificateSdsSecretConfigs', 0, 'name')).to.equal('default')
+  })
+})
+
+const SERVICE_CLUSTER = 'outbound|9001||micro-gw-authz.micro-gw-authz.svc.cluster.local'
+
+/** A gateway that serves the host, and the Services of the cluster, as Istio's own resources. */
+const SURROUNDINGS = `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: api, namespace: istio-system }
+spec:
+  selector: { istio: ingressgateway }
+  servers:
+  - port: { number: 8080, name: http, protocol: HTTP }
+    hosts: ["api.example.com"]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: micro-gw-authz-service, namespace: micro-gw-authz }
+spec:
+  hosts: [micro-gw-authz.micro-gw-authz.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports:
+  - { number: 9001, name: grpc, protocol: GRPC }
+  endpoints:
+  - address: 10.0.0.9
+`
+
 function providers(): readonly { readonly name: unknown; readonly settings: JsonObject }[] {
   const mesh = listAt(load(example(files, 'mesh-values.yaml')), 'meshConfig', 'extensionProviders')
   return mesh.map((entry) => {
@@ -351,15 +420,29 @@ function patchValue(applyTo: string): unknown {
   return at(patch, 'patch', 'value')
 }
 
-/** Listeners and clusters of the proxy beside `orders`, by Istio's own generator. */
+/** Listeners and clusters of the proxy beside `orders`. */
 function translated(program: string, variant: string): JsonObject {
+  return translate(program, {
+    mesh: variant === 'loopback.yaml' ? dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig')) : '{}',
+    workload: ['-namespace', 'shop', '-app', 'orders', '-port', '8080'],
+    resources: [example(files, variant)],
+  })
+}
+
+/** What a proxy is told, by Istio's own generator. */
+function translate(
+  program: string,
+  input: { readonly mesh: string; readonly workload: readonly string[]; readonly resources: readonly string[] },
+): JsonObject {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-istio-'))
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(dir, name), text)
+    return join(dir, name)
+  }
   const out = join(dir, 'told.json')
-  const mesh = variant === 'loopback.yaml' ? dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig')) : '{}'
-  writeFileSync(join(dir, 'mesh.yaml'), mesh)
-  const args = ['-mesh', join(dir, 'mesh.yaml'), '-namespace', 'shop', '-app', 'orders', '-port', '8080', '-out', out]
-  const source = fileURLToPath(new URL(`../../deploy/istio/${variant}`, import.meta.url))
-  const run = spawnSync(program, [...args, source], { encoding: 'utf8', timeout: 60_000 })
+  const sources = input.resources.map((text, index) => file(`${index}.yaml`, text))
+  const args = ['-mesh', file('mesh.yaml', input.mesh), ...input.workload, '-out', out, ...sources]
+  const run = spawnSync(program, args, { encoding: 'utf8', timeout: 60_000 })
   if (run.status !== 0) throw new Error(`istio-translate: ${run.stderr}`)
   const told: unknown = JSON.parse(readFileSync(out, 'utf8'))
   rmSync(dir, { recursive: true })

@@ -1,5 +1,5 @@
-// Command istio-translate writes what istiod would tell the sidecar proxy of a workload, without a cluster: listeners and clusters,
-// out of Istio resources and a mesh configuration, by Istio's own generator. For the tests of deploy/istio.
+// Command istio-translate writes what istiod would tell the sidecar proxy of a workload, or an ingress gateway, without a cluster:
+// listeners and clusters, out of Istio resources and a mesh configuration, by Istio's own generator. For the tests of deploy/istio.
 package main
 
 import (
@@ -27,7 +27,7 @@ import (
 func main() {
 	meshFile := flag.String("mesh", "", "mesh configuration (YAML)")
 	namespace := flag.String("namespace", "default", "of the workload")
-	app := flag.String("app", "", "its label app, and the name of its Service")
+	app := flag.String("app", "", "its label app, and the name of its Service; none: the gateway with the label istio: ingressgateway")
 	port := flag.Int("port", 8080, "its HTTP port, 80 in the Service")
 	output := flag.String("out", "", "file for the result (JSON): Istio logs to standard output")
 	flag.Parse()
@@ -70,18 +70,21 @@ func translate(t test.Failer, meshConfig *meshv1alpha1.MeshConfig, resources, na
 			Namespace:       namespace,
 		},
 	}
-	generated := core.NewConfigGenTest(t, core.TestOptions{
-		ConfigString: resources,
-		MeshConfig:   meshConfig,
-		Services:     []*model.Service{service},
-		Instances:    []*model.ServiceInstance{instance},
-	})
-	proxy := generated.SetupProxy(&model.Proxy{
+	options := core.TestOptions{ConfigString: resources, MeshConfig: meshConfig}
+	node := &model.Proxy{
+		Type:            model.Router,
 		ConfigNamespace: namespace,
 		IPAddresses:     []string{address},
-		Labels:          labels,
-		Metadata:        &model.NodeMetadata{Namespace: namespace, Labels: labels},
-	})
+		Labels:          map[string]string{"istio": "ingressgateway"},
+	}
+	if app != "" {
+		options.Services = []*model.Service{service}
+		options.Instances = []*model.ServiceInstance{instance}
+		node.Type, node.Labels = model.SidecarProxy, labels
+	}
+	node.Metadata = &model.NodeMetadata{Namespace: namespace, Labels: node.Labels}
+	generated := core.NewConfigGenTest(t, options)
+	proxy := generated.SetupProxy(node)
 	out := map[string][]json.RawMessage{}
 	add := func(kind string, message proto.Message) {
 		text, err := protojson.Marshal(message)
