@@ -20,7 +20,7 @@ const START_MS = 30_000
 const SWAP_MS = 5_000
 /** For the last lines of a worker that was told to end. */
 const END_MS = 500
-/** Connections that wait for a worker while none is there. */
+/** Connections that wait for a worker: at the start, and while none is there. */
 const MOST_PARKED = 1_024
 
 export type WorkerEnd = 'crashed' | 'stuck'
@@ -161,6 +161,10 @@ export function createPool(options: PoolOptions): Pool {
     if (generation < newest.generation) process.send({ kind: 'setup', setup: packSetup(newest) })
     slot.readyAtMs = clock.monotonicMs()
     log.info('worker_started', { worker: slot.worker, pid: process.pid, restarts: slot.restarts })
+    if (!starting) giveParked()
+  }
+
+  function giveParked(): void {
     for (const { connection, listener } of parked.splice(0)) give(connection, listener)
   }
 
@@ -224,7 +228,8 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function give(connection: Socket, listener: number): void {
-    const process = choose(listener)
+    // At the start they wait for all: the first that is ready would have all of them.
+    const process = starting ? undefined : choose(listener)
     if (process !== undefined) process.give(connection, listener)
     else if (ending || parked.length >= MOST_PARKED) connection.destroy()
     else parked.push({ connection, listener })
@@ -276,6 +281,7 @@ export function createPool(options: PoolOptions): Pool {
         throw new Error('a worker process could not start')
       }
       starting = false
+      giveParked()
       beat()
     },
     give,

@@ -15,7 +15,7 @@ import type { Sidecar, SidecarStart } from '../server/sidecar.ts'
 import { createLog } from '../telemetry/log.ts'
 import { createPrimaryMetrics } from '../telemetry/metrics.ts'
 import { VERSION } from '../telemetry/version.ts'
-import { type Front, openFront } from './front.ts'
+import { openFront } from './front.ts'
 import { createMergedView } from './merged-view.ts'
 import { createOwnTokenRelay } from './own-token-relay.ts'
 import { createPool } from './pool.ts'
@@ -81,10 +81,20 @@ export async function startPrimary({ loaded, load, clock, writeLog }: SidecarSta
     await inForce.client.close()
     throw error
   })
-  const front = await startFront().catch(async (error: unknown) => {
-    await Promise.all([pool.stop(), close()])
+  // Bound first: an address that is taken is said at once. Who connects meanwhile waits for the workers.
+  const front = await openFront(listen, socketMode, pool.give).catch(async (error: unknown) => {
+    await close()
     throw error
   })
+  await pool.start().catch(async (error: unknown) => {
+    front.close()
+    await close()
+    throw error
+  })
+  for (const [index, address] of front.addresses.entries()) {
+    const one = listen[index]
+    if (one !== undefined) warnOpenPort(one, address, inForce.serverTls, log)
+  }
   isReady = true
   log.info('started', {
     version: VERSION,
@@ -94,17 +104,6 @@ export async function startPrimary({ loaded, load, clock, writeLog }: SidecarSta
     workers,
   })
   announceKeyManager(inForce.config, inForce.client, log)
-
-  /** Workers first: whoever connects is served at once. */
-  async function startFront(): Promise<Front> {
-    await pool.start()
-    const opened = await openFront(listen, socketMode, pool.give)
-    for (const [index, address] of opened.addresses.entries()) {
-      const one = listen[index]
-      if (one !== undefined) warnOpenPort(one, address, inForce.serverTls, log)
-    }
-    return opened
-  }
 
   /** Throws where a file cannot be used: nothing is left of it then. */
   function prepare(config: Config, before: InForce | undefined): InForce {

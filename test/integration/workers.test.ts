@@ -142,7 +142,7 @@ describe('several workers', function () {
     expect(refused.output).to.include(`cannot listen on unix:${file}: it exists and is not a socket; remove it`)
   })
 
-  it('an address that is taken ends the start as with one process, and leaves no worker', async () => {
+  it('an address that is taken ends the start as with one process, before a worker is started', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await eventually('listening', () => other.listening)
     closers.push(() => closed(other))
@@ -155,9 +155,7 @@ describe('several workers', function () {
         'extAuthz.workers': workers,
       })
       ends.push([exit, output.split('\n').find((line) => line.startsWith('micro-gw-authz:'))])
-      const pids = [...output.matchAll(/"pid":(\d+)/g)].map(([, pid]) => Number(pid))
-      expect(pids).to.have.length(workers === '1' ? 0 : 2)
-      expect(pids.filter(isRunning)).to.deep.equal([])
+      expect(output).not.to.include('"worker_started"')
     }
     expect(ends[1]).to.deep.equal(ends[0])
     expect(ends[0]).to.deep.equal([1, `micro-gw-authz: cannot listen on 127.0.0.1:${port}: EADDRINUSE`])
