@@ -1,7 +1,7 @@
 /**
- * Two workers beside one: Checks a second and CPU time for each Check, of memory hits, in turn and several times.
- * A load generator needs a core as well: where there are not three, both share the server's core with nobody else, and
- * what two cost beyond one is all that can be said.
+ * Workers beside one process: Checks a second and CPU time for each Check, of memory hits, in turn and several times.
+ * A load generator needs a core as well. Where two workers cannot have one each beside it, all share one core: then a
+ * worker by itself, the other idle, says what a Check costs in one that has a core, and both together what sharing costs.
  */
 import { checkRequest, checkTarget, encodeCheck, tokenOf } from './checks.ts'
 import { runClosedLoop } from './load/closed-loop.ts'
@@ -20,6 +20,12 @@ const HAS_THE_CORES = CORES > 2
 const CONNECTIONS = 8
 const STREAMS = 16
 
+const WAYS = [
+  { name: 'one process', workers: 1, addresses: 1 },
+  { name: 'two workers, one of them loaded', workers: 2, addresses: 2 },
+  { name: 'two workers', workers: 2, addresses: 1 },
+] as const
+
 interface Round {
   readonly perSecond: number
   /** Of all processes of the sidecar, for one Check. */
@@ -27,7 +33,7 @@ interface Round {
 }
 
 interface Contender {
-  readonly workers: number
+  readonly name: string
   readonly sidecar: Sidecar
   /** All of its processes. */
   readonly pids: readonly number[]
@@ -37,45 +43,44 @@ interface Contender {
 async function benchWorkers({ quick, say }: BenchOptions): Promise<BenchResult> {
   pinSelfToLoadCore()
   const rounds = quick ? 1 : 5
-  const perRound = quick ? 2000 : 30_000
+  const perRound = quick ? 2000 : 20_000
   const keyManager = await startKeyManager()
   const cli = provideCli(quick)
   const contenders: Contender[] = []
-  for (const workers of [1, 2]) {
-    const set = [`extAuthz.workers=${workers}`]
-    const sidecar = await startSidecar({
-      cli,
-      introspectUrl: keyManager.url,
-      set,
-      core: HAS_THE_CORES ? 'any' : SERVER_CORE,
-    })
+  for (const { name, workers, addresses } of WAYS) {
+    const listen = Array.from({ length: addresses }, () => '127.0.0.1:0').join(',')
+    const set = [`extAuthz.workers=${workers}`, `extAuthz.listen=${listen}`]
+    const core = HAS_THE_CORES ? 'any' : SERVER_CORE
+    const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, set, core })
     // Each has a memory of its own: as many connections as reach all of them.
     for (let i = 0; i < CONNECTIONS; i += 1) await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
-    contenders.push({ workers, sidecar, pids: [sidecar.pid, ...(await workersOf(sidecar))], rounds: [] })
+    contenders.push({ name, sidecar, pids: [sidecar.pid, ...(await workersOf(sidecar))], rounds: [] })
   }
   for (const contender of contenders) await measure(contender, quick ? 500 : 20_000)
   for (let round = 1; round <= rounds; round += 1) {
     for (const contender of contenders) contender.rounds.push(await measure(contender, perRound))
     say(`round ${round} of ${rounds}`)
   }
-  const [one, two] = contenders
-  const ratio = (of: (round: Round) => number): number =>
-    median((two?.rounds ?? []).map((round, index) => of(round) / of(one?.rounds[index] ?? round)))
+  const [one, loaded, both] = contenders
   const figures = {
-    oneMicros: median((one?.rounds ?? []).map(({ micros }) => micros)),
-    twoMicros: median((two?.rounds ?? []).map(({ micros }) => micros)),
-    cpuRatio: ratio(({ micros }) => micros),
-    throughputRatio: ratio(({ perSecond }) => perSecond),
+    oneMicros: of(one, ({ micros }) => micros),
+    workerMicros: of(loaded, ({ micros }) => micros),
+    twoMicros: of(both, ({ micros }) => micros),
+    workerRatio: ratio(loaded, one, ({ micros }) => micros),
+    cpuRatio: ratio(both, one, ({ micros }) => micros),
+    throughputRatio: ratio(both, one, ({ perSecond }) => perSecond),
     cores: CORES,
   }
   const table = {
     title: `Memory hits, medians of ${rounds} rounds of ${perRound} Checks over ${CONNECTIONS} connections`,
-    columns: ['workers', 'Checks/s', 'CPU us/Check', 'Checks/s of as many whole cores', 'RSS MB, all processes'],
-    rows: contenders.map(({ workers, pids, rounds }) => {
-      const micros = median(rounds.map((round) => round.micros))
-      const resident = pids.reduce((sum, pid) => sum + residentBytes(pid), 0) / 1e6
-      return [workers, median(rounds.map(({ perSecond }) => perSecond)), micros, (workers * 1e6) / micros, resident]
-    }),
+    columns: ['sidecar', 'Checks/s', 'CPU us/Check', 'to one process', 'RSS MB, all processes'],
+    rows: contenders.map((contender) => [
+      contender.name,
+      of(contender, ({ perSecond }) => perSecond),
+      of(contender, ({ micros }) => micros),
+      ratio(contender, one, ({ micros }) => micros),
+      contender.pids.reduce((sum, pid) => sum + residentBytes(pid), 0) / 1e6,
+    ]),
   }
   for (const { sidecar } of contenders) await sidecar.stop()
   await keyManager.stop()
@@ -83,12 +88,24 @@ async function benchWorkers({ quick, say }: BenchOptions): Promise<BenchResult> 
     tables: [table],
     figures,
     notes: [
-      `CPU time for a Check of two workers, to one: ${figures.cpuRatio.toFixed(2)}; so two whole cores would serve ${(2 / figures.cpuRatio).toFixed(2)} times as much as one.`,
       HAS_THE_CORES
-        ? `Throughput of two workers, to one: ${figures.throughputRatio.toFixed(2)}.`
-        : `This machine has ${CORES} cores, and the load generator needs one: all workers shared the other. Throughput there, of two to one: ${figures.throughputRatio.toFixed(2)}.`,
+        ? `Throughput of two workers, to one process: ${figures.throughputRatio.toFixed(2)}.`
+        : `This machine has ${CORES} cores, and the load generator needs one: all workers shared the other, so the throughput of two on two cores was not measured. By the CPU time of a worker it is ${(2 / figures.workerRatio).toFixed(2)} times that of one process.`,
     ],
   }
+}
+
+const of = (one: Contender | undefined, figure: (round: Round) => number): number =>
+  median((one?.rounds ?? []).map(figure))
+
+/** Each round by itself, then the median. */
+function ratio(over: Contender | undefined, under: Contender | undefined, figure: (round: Round) => number): number {
+  return median(
+    (over?.rounds ?? []).map((round, index) => {
+      const other = under?.rounds[index]
+      return other === undefined ? Number.NaN : figure(round) / figure(other)
+    }),
+  )
 }
 
 async function measure({ sidecar, pids }: Contender, total: number): Promise<Round> {
