@@ -231,6 +231,37 @@ describe('several workers', function () {
     for (const secret of ['own-1', 'own-2', 'good-a']) expect(told).not.to.include(secret)
   })
 
+  it('a reload to another key manager: neither is ever sent the other’s token', async () => {
+    const [old, next] = [await startAuthority(), await startAuthority()]
+    closers.push(
+      () => old.close(),
+      () => next.close(),
+    )
+    next.onToken = () => {
+      next.live.add('next-1')
+      return { body: { access_token: 'next-1', token_type: 'Bearer', expires_in: 3600 } }
+    }
+    const sidecar = await started(oauth2Config(old, 'clientCredential'))
+    const clients = Array.from({ length: 4 }, () => sidecar.connect())
+    let round = 0
+    const answers: Told[] = []
+    const ask = async (): Promise<void> => {
+      round += 1
+      answers.push(...(await Promise.all(clients.map((client, index) => askWith(client, `good-${round}-${index}`)))))
+    }
+    await ask()
+    sidecar.rewrite(oauth2Config(next, 'clientCredential'))
+    sidecar.signal('SIGHUP')
+    while (sidecar.events('config_reloaded').length === 0) await ask()
+    await ask()
+    expect(answers.filter(({ allowed }) => !allowed)).to.deep.equal([])
+    const sent = ({ introspections }: typeof old) =>
+      new Set(introspections.map(({ headers }) => headers['authorization']))
+    expect(sent(old)).to.deep.equal(new Set(['Bearer own-1']))
+    expect(sent(next)).to.deep.equal(new Set(['Bearer next-1']))
+    expect([old, next].map(({ tokenRequests }) => tokenRequests.length)).to.deep.equal([1, 1])
+  })
+
   it('no own token: a Check is denied within its deadline, even while the primary says nothing', async () => {
     const authority = await startAuthority()
     closers.push(() => authority.close())

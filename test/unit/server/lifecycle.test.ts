@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { systemClock } from '../../../src/clock.ts'
-import { type LifecycleActions, watchProcess } from '../../../src/server/lifecycle.ts'
+import { ignoreSignals, type LifecycleActions, watchFailures, watchProcess } from '../../../src/server/lifecycle.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
 function watched(actions: Partial<LifecycleActions> = {}) {
@@ -63,5 +63,30 @@ describe('the process', () => {
     const { events, life } = watched()
     life.dispose()
     expect(events.eventNames()).to.deep.equal([])
+  })
+})
+
+describe('a worker process', () => {
+  it('survives a rejection nobody handled, and ends after an exception: both are logged without their text', () => {
+    const events = new EventEmitter()
+    const lines: string[] = []
+    let ends = 0
+    const fatal = (): void => {
+      ends += 1
+    }
+    watchFailures(createLog({ level: 'debug', write: (line) => lines.push(line), clock: systemClock }), fatal, events)
+    events.emit('unhandledRejection', new Error('canary-1'))
+    expect(ends).to.equal(0)
+    events.emit('uncaughtException', new TypeError('canary-2'))
+    expect(ends).to.equal(1)
+    expect(lines.map((line) => JSON.parse(line).event)).to.deep.equal(['unhandled_rejection', 'uncaught_exception'])
+    expect(lines.join('')).not.to.include('canary')
+  })
+
+  it('leaves signals to the primary', () => {
+    const events = new EventEmitter()
+    ignoreSignals(events)
+    // Node ends a process where nobody listens.
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) expect(events.emit(signal, signal)).to.equal(true)
   })
 })
