@@ -4,7 +4,8 @@ import { Pool } from 'undici'
 export interface Failure {
   /** 0: no answer. */
   readonly status: number
-  /** When it was known, from the start of the load. */
+  /** When it was sent and when it was known, from the start of the load. */
+  readonly sentMs: number
   readonly afterMs: number
   /** The body: a deny of the sidecar has one, Envoy's own answer has none. */
   readonly detail: string
@@ -18,6 +19,8 @@ export interface LoadResult {
 export interface Load {
   /** How many were sent so far. */
   sent(): number
+  /** Since the start. */
+  elapsedMs(): number
   /** Sends no more, and resolves when every answer is there. May be called again. */
   finish(): Promise<LoadResult>
 }
@@ -41,10 +44,12 @@ export function startLoad({ port, perSecond, token }: LoadSettings): Load {
   const startedAt = performance.now()
   let sent = 0
 
-  const fail = (status: number, detail: string): void =>
-    void failed.push({ status, detail, afterMs: Math.round(performance.now() - startedAt) })
+  const elapsedMs = (): number => Math.round(performance.now() - startedAt)
 
   async function send(index: number): Promise<void> {
+    const sentMs = elapsedMs()
+    const fail = (status: number, detail: string): void =>
+      void failed.push({ status, detail, sentMs, afterMs: elapsedMs() })
     const headers = { host: 'api.example.com', authorization: `Bearer ${token(index)}` }
     try {
       const { statusCode, body } = await pool.request({ path: '/orders', method: 'GET', headers })
@@ -74,6 +79,7 @@ export function startLoad({ port, perSecond, token }: LoadSettings): Load {
   }
   return {
     sent: () => sent,
+    elapsedMs,
     finish() {
       finished ??= finish()
       return finished
