@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import { describe, it } from 'mocha'
-import { ENVOY_VERSION, findEnvoy } from '../../scripts/envoy.ts'
-import { type EnvoyFile, PAIRS, startDeployed } from '../envoy/deployed.ts'
+import { type Context, describe, it } from 'mocha'
+import { ENVOY_VERSION, findEnvoy, validateEnvoy } from '../../scripts/envoy.ts'
+import { COMPOSE_FILE, type EnvoyFile, PAIRS, readDeployed, startDeployed } from '../envoy/deployed.ts'
 import { send } from '../envoy/traffic.ts'
 import { inSeconds } from '../support/pair.ts'
 
@@ -12,6 +12,15 @@ const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../..
 
 /** `| 1.36.4 | ...` of the table. */
 const LISTED = [...read('docs/envoy.md').matchAll(/^\| (\d+\.\d+\.\d+) \|/gm)].map(([, version]) => version ?? '')
+
+function needEnvoy(version: string, context: Context): string {
+  const binary = findEnvoy(version)
+  if (binary !== undefined) return binary
+  const reason = `Envoy ${version} is not installed: run .ci/tools/envoy-versions.sh`
+  if (process.env['CI'] === 'true') throw new Error(reason)
+  console.log(`      skipped: ${reason}`)
+  return context.skip()
+}
 
 describe('Envoy releases', function () {
   this.timeout(60_000)
@@ -22,16 +31,14 @@ describe('Envoy releases', function () {
   })
 
   for (const version of LISTED) {
+    it(`${version} takes deploy/envoy/${COMPOSE_FILE}`, function () {
+      const { ok, output } = validateEnvoy(needEnvoy(version, this), readDeployed(COMPOSE_FILE))
+      expect(ok, output).to.equal(true)
+    })
+
     for (const file of Object.keys(PAIRS) as EnvoyFile[]) {
       it(`${version} runs deploy/envoy/${file}`, async function () {
-        const binary = findEnvoy(version)
-        if (binary === undefined) {
-          const reason = `Envoy ${version} is not installed: run .ci/tools/envoy-versions.sh`
-          if (process.env['CI'] === 'true') throw new Error(reason)
-          console.log(`      skipped: ${reason}`)
-          return this.skip()
-        }
-        const running = await startDeployed(binary, file)
+        const running = await startDeployed(needEnvoy(version, this), file)
         try {
           running.keyManager.tokens.set('good', { active: true, sub: 'alice', exp: inSeconds(300) })
           expect((await send(running.places.port, ['authorization', 'Bearer good'])).status).to.equal(200)

@@ -5,16 +5,19 @@ import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
+import { validateEnvoy } from '../../scripts/envoy.ts'
 import { runCheckConfig } from '../../src/commands/check-config.ts'
 import { captureIo } from '../support/io.ts'
 import { inSeconds } from '../support/pair.ts'
 import {
+  COMPOSE_FILE,
   type Deployed,
   type EnvoyFile,
   eventually,
   makePlaces,
   PAIRS,
   type Places,
+  readDeployed,
   removePlaces,
   SERVER_NAME,
   sidecarText,
@@ -28,7 +31,7 @@ const CANARY = 'canary-token-3f9c1e'
 describe('deploy/envoy/', () => {
   it('holds the files tested here, and no others', () => {
     const there = readdirSync(fileURLToPath(new URL('../../deploy/envoy/', import.meta.url)))
-    expect(there.sort()).to.deep.equal([...new Set([...FILES, ...Object.values(PAIRS)])].sort())
+    expect(there.sort()).to.deep.equal([...new Set([COMPOSE_FILE, ...FILES, ...Object.values(PAIRS)])].sort())
   })
 
   for (const file of FILES) {
@@ -45,6 +48,14 @@ describe('deploy/envoy/', () => {
 })
 
 for (const version of VERSIONS) {
+  describe(`deploy/envoy/${COMPOSE_FILE}, Envoy ${version}`, () => {
+    it('is taken as it is', function () {
+      this.timeout(180_000)
+      const { ok, output } = validateEnvoy(envoyOrSkip(version, this), readDeployed(COMPOSE_FILE))
+      expect(ok, output).to.equal(true)
+    })
+  })
+
   for (const file of FILES) {
     describe(`deploy/envoy/${file}, Envoy ${version}`, function () {
       this.timeout(180_000)
@@ -146,11 +157,15 @@ for (const version of VERSIONS) {
 
       if (file === 'rate-limit.yaml') {
         it('limits a client by the client_id of its token, and no other client', async () => {
-          const statuses: number[] = []
-          for (let i = 0; i < 130; i++) statuses.push((await ask(bearer(CANARY))).status)
-          expect(statuses.filter((status) => status === 200).length).to.be.at.most(110)
-          expect(statuses.at(-1)).to.equal(429)
-          expect((await ask(bearer(CANARY))).headers['x-ratelimit-remaining']).to.match(/^0/)
+          // Within a minute's limit, and what the tests before took of it.
+          const first = await Promise.all(Array.from({ length: 80 }, () => ask(bearer(CANARY))))
+          expect(new Set(first.map(({ status }) => status))).to.deep.equal(new Set([200]))
+          // More than a minute holds, even where the bucket fills while a slow machine asks.
+          const rest = await Promise.all(Array.from({ length: 120 }, () => ask(bearer(CANARY))))
+          expect(new Set(rest.map(({ status }) => status))).to.deep.equal(new Set([200, 429]))
+          const limited = rest.find(({ status }) => status === 429)
+          expect(limited?.headers['x-ratelimit-remaining']).to.match(/^0/)
+          expect(limited?.body).to.not.contain('fault')
           expect((await ask(bearer('other'))).status).to.equal(200)
           // What the sidecar denies is a deny, and takes nothing from anybody.
           expect((await ask(bearer('bad'))).status).to.equal(401)

@@ -23,6 +23,9 @@ export const PAIRS = {
 
 export type EnvoyFile = keyof typeof PAIRS
 
+/** Started by test/deploy/compose.test.ts with what it belongs to; here a real Envoy reads it as it is. */
+export const COMPOSE_FILE = 'compose.yaml'
+
 /** The name the certificates of mutual-tls.yaml are for. */
 export const SERVER_NAME = 'authz.example.internal'
 
