@@ -26,6 +26,7 @@ interface RuleFile {
 }
 interface RuleTests {
   readonly rule_files: readonly string[]
+  readonly group_eval_order: readonly string[]
   readonly tests: readonly {
     readonly alert_rule_test: readonly { readonly alertname: string; readonly exp_alerts: readonly unknown[] }[]
   }[]
@@ -75,6 +76,8 @@ describe('deploy/prometheus', function () {
   for (const file of TESTS) {
     it(`promtool test rules ${file}`, () => {
       const path = join(FOLDER, file)
+      // Without it the order is random, and so is the result.
+      expect(asTests(path).group_eval_order).to.deep.equal(asRules(RULES).groups.map(({ name }) => name))
       expect(asTests(path).rule_files.map((rule) => join(dirname(path), rule))).to.deep.equal([RULES])
       expect(run(promtool, 'test', 'rules', path)).to.include('SUCCESS')
     })
