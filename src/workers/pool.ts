@@ -17,7 +17,7 @@ const STUCK_AFTER_BEATS = 5
 /** A machine under load starts slowly; beyond this something is wrong. */
 const START_MS = 30_000
 /** A new configuration is in force within this, or the worker is replaced by one that begins with it. */
-const SWAP_MS = 5_000
+const SWAP_MS = 20_000
 /** For the last lines of a worker that was told to end. */
 const END_MS = 500
 /** Connections that wait for a worker: at the start, and while none is there. */

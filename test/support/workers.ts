@@ -65,7 +65,7 @@ export function isRunning(pid: number): boolean {
 }
 
 /** Polls until `holds`; fails with `what` after `withinMs`. Resolves with how long it took, ms. */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>, withinMs = 15_000) {
+export async function eventually(what: string, holds: () => boolean | Promise<boolean>, withinMs = 30_000) {
   const startedAt = performance.now()
   for (;;) {
     if (await holds()) return performance.now() - startedAt
