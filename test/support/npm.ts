@@ -6,7 +6,8 @@ import { delimiter, dirname } from 'node:path'
 export function userEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && !/^(npm_(?!config_(registry|cache|userconfig)$)|NODE_(PATH|OPTIONS)$|INIT_CWD$)/i.test(entry[0]),
+      entry[1] !== undefined &&
+      !/^(npm_(?!config_(registry|cache|userconfig)$)|NODE_(PATH|OPTIONS)$|INIT_CWD$)/i.test(entry[0]),
   )
   const path = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'))
   return { ...Object.fromEntries(kept), PATH: [dirname(process.execPath), ...path].join(delimiter) }
