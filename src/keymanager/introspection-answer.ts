@@ -29,6 +29,8 @@ export interface AnswerOptions {
 const REFUSES_TOKEN: ReadonlySet<unknown> = new Set(['unsupported_token_type', 'invalid_token'])
 const JSON_TYPE = /^(?:application\/(?:[a-z0-9!#$&^_.+-]+\+)?json|text\/json)$/
 
+const ESCAPED_SURROGATE = /\\u[dD][89abABc-fC-F]/
+
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Total: never throws. */
@@ -92,7 +94,8 @@ function readJson(answer: RawAnswer): JsonResult {
     return refused('the body is not JSON')
   }
   if (!isObject(value)) return refused('the JSON is not an object')
-  if (!isWellFormed(value)) return refused('a string holds a lone surrogate')
+  // What was decoded is well-formed: only an escape can bring a lone surrogate in.
+  if (ESCAPED_SURROGATE.test(text) && !isWellFormed(value)) return refused('a string holds a lone surrogate')
   return { ok: true, members: value, text }
 }
 

@@ -61,8 +61,8 @@ function sharedText(text: string | undefined): string | undefined {
 
 function sharedList(items: readonly string[]): readonly string[] {
   const frozen = Object.freeze(items)
-  // A list's key begins with a bracket, and is told from a text that does by what it leads to.
-  const key = JSON.stringify(items)
+  // No item begins where another ends; a text that reads like a list's key is told from it by what it leads to.
+  const key = items.map((item) => `${item.length}:${item}`).join('')
   if (key.length > LONGEST_SHARED) return frozen
   const known = shared.get(key)
   if (typeof known === 'object') return known

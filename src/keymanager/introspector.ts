@@ -68,6 +68,11 @@ const UNEXPECTED: Introspected = {
   detail: 'the call failed unexpectedly',
 }
 
+interface Timed {
+  readonly atMs: number
+  readonly tookMs: number
+}
+
 interface Waiting {
   readonly token: string
   readonly interest: Interest
@@ -91,8 +96,8 @@ export function createIntrospector(
   const queue = new Set<Waiting>()
   let inFlight = 0
   let throttledUntilMs = Number.NEGATIVE_INFINITY
-  let lastSuccess: KeyManagerStatus['lastSuccess']
-  let lastFailure: KeyManagerStatus['lastFailure']
+  let lastSuccess: Timed | undefined
+  let lastFailure: (Timed & { readonly cause: string; readonly detail: string }) | undefined
 
   const breaker = createBreaker({
     failures: settings.breaker.failures,
@@ -204,7 +209,7 @@ export function createIntrospector(
   }
 
   const noteTime = (outcome: Introspected, tookMs: number): void => {
-    const time = { at: new Date(clock.wallMs()).toISOString(), tookMs: Math.round(tookMs) }
+    const time = { atMs: clock.wallMs(), tookMs: Math.round(tookMs) }
     if (outcome.kind === 'active' || outcome.kind === 'inactive') lastSuccess = time
     else if (outcome.kind === 'malformed') lastFailure = { ...time, cause: 'malformed', detail: outcome.detail }
     else if (outcome.kind === 'unavailable') lastFailure = { ...time, cause: outcome.cause, detail: outcome.detail }
@@ -280,12 +285,17 @@ export function createIntrospector(
         waiting: queue.size,
         lastError: failures.last(),
         pausedForMs: pausedMs > 0 ? Math.ceil(pausedMs) : undefined,
-        lastSuccess,
-        lastFailure,
+        lastSuccess: lastSuccess && dated(lastSuccess),
+        lastFailure: lastFailure && dated(lastFailure),
       }
     },
     close: () => clients.close(),
   }
+}
+
+/** Told as a date where somebody asks: a call happens far more often. */
+function dated<What extends Timed>({ atMs, ...rest }: What): Omit<What, 'atMs'> & { readonly at: string } {
+  return { at: new Date(atMs).toISOString(), ...rest }
 }
 
 function isUnauthorized(outcome: Introspected): outcome is Extract<Introspected, { kind: 'unavailable' }> {
