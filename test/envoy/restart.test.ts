@@ -26,11 +26,11 @@ const HEALTHY = 'cluster.authz.membership_healthy'
  * is never answered is still found, after fifteen.
  */
 const patient = (bootstrap: string): string =>
-  bootstrap.replace(/^( {16}timeout:) 1s$/m, '$1 15s').replaceAll(/(?<=connect_timeout: )\S+/g, '15s')
+  bootstrap.replace(/^( +timeout:) 1s$/m, '$1 15s').replaceAll(/(?<=connect_timeout: )\S+/g, '15s')
 
 const withoutRetry = (bootstrap: string): string => {
-  const start = bootstrap.indexOf('                retry_policy:')
-  const end = bootstrap.indexOf('              failure_mode_allow:')
+  const start = bootstrap.search(/^ +retry_policy:/m)
+  const end = bootstrap.search(/^ +failure_mode_allow:/m)
   return patient(bootstrap.slice(0, start) + bootstrap.slice(end))
 }
 
