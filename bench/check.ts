@@ -12,6 +12,7 @@ import { residentBytes } from './machine/cpu.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { median } from './report/statistics.ts'
 import { provideCli } from './servers/build.ts'
+import { SET_BY_SERVE, sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
 import { type FloorKind, startFloor, startKeyManager } from './servers/start.ts'
 
@@ -35,20 +36,25 @@ async function benchCheck({ quick, load, say }: BenchOptions): Promise<BenchResu
   const tokens = quick ? 200 : TOKENS
 
   const keyManager = await startKeyManager()
-  const sidecar = await startSidecar({
-    cli: provideCli(quick),
-    introspectUrl: keyManager.url,
-    nodeFlags: nodeFlagsFromEnvironment(),
-  })
+  const sidecar = await startSidecar({ cli: provideCli(quick), introspectUrl: keyManager.url })
   const hot = checkRequest(tokenOf(0))
   const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
   const many = checkRequests(tokens)
 
   const contenders: Contender[] = [{ name: 'hit, one token', ...sidecar, requests: [hot], by, rounds: [] }]
   for (const kind of FLOORS) {
-    const floor = await startFloor(kind, reply, nodeFlagsFromEnvironment())
+    const floor = await startFloor(kind, reply)
     contenders.push({ name: `floor: ${kind}`, ...floor, requests: [hot], by, rounds: [] })
   }
+  const { flags, env } = sidecarSettings()
+  const equal = await startFloor('grpc-js, our codec', reply, { flags: [...flags, SET_BY_SERVE], env })
+  contenders.push({
+    name: `floor: grpc-js, our codec, Node's settings the same`,
+    ...equal,
+    requests: [hot],
+    by,
+    rounds: [],
+  })
   // h2load sends one body only: both sides of this comparison come from our own generator.
   const own = { ...sidecar, by: 'own' as const }
   contenders.push({ name: 'hit, one token (own load)', ...own, requests: [hot], rounds: [] })
@@ -62,12 +68,13 @@ async function benchCheck({ quick, load, say }: BenchOptions): Promise<BenchResu
   }
   const resident = residentBytes(sidecar.pid)
 
-  const [hit, codecFloor, loaderFloor, http2Floor, ownHit, manyHit] = contenders
+  const [hit, codecFloor, loaderFloor, http2Floor, equalFloor, ownHit, manyHit] = contenders
   const ratio = (over: Contender | undefined, under: Contender | undefined): number => cpuRatio(over, under)
   const figures = {
     hitMicros: cpuOf(hit),
     hitPerSecond: perSecondOf(hit),
     hitToOurCodec: ratio(codecFloor, hit),
+    hitToEqualSettings: ratio(equalFloor, hit),
     hitToLoaderCodec: ratio(loaderFloor, hit),
     hitToHttp2: ratio(http2Floor, hit),
     manyToOne: ratio(ownHit, manyHit),
@@ -95,6 +102,7 @@ async function benchCheck({ quick, load, say }: BenchOptions): Promise<BenchResu
         columns: ['ratio', 'measured', 'by throughput'],
         rows: [
           ['hit to floor: grpc-js, our codec', figures.hitToOurCodec, throughputRatio(hit, codecFloor)],
+          ["hit to the same, Node's settings the same", figures.hitToEqualSettings, throughputRatio(hit, equalFloor)],
           ['hit to floor: grpc-js, loader codec', figures.hitToLoaderCodec, throughputRatio(hit, loaderFloor)],
           ['hit to floor: node:http2', figures.hitToHttp2, throughputRatio(hit, http2Floor)],
           [`hit with ${tokens} tokens to hit with one`, figures.manyToOne, throughputRatio(manyHit, ownHit)],
@@ -129,11 +137,6 @@ function pairwise(over: Contender | undefined, under: Contender | undefined, of:
     return other === undefined ? Number.NaN : of(round) / of(other)
   })
   return median(ratios)
-}
-
-/** `BENCH_NODE_FLAGS`: for the sidecar and the floors alike, space separated. */
-function nodeFlagsFromEnvironment(): readonly string[] {
-  return (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
 }
 
 /** `BENCH_DEADLINE_MS`: send `grpc-timeout` as Envoy does. */

@@ -30,12 +30,11 @@ async function benchLatency({ quick, say }: BenchOptions): Promise<BenchResult> 
   const rounds = quick ? 1 : 5
   const seconds = quick ? 0.3 : 6
   const tokens = quick ? 50 : 10_000
-  const nodeFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
   const keyManager = await startKeyManager()
-  const sidecar = await startSidecar({ cli: provideCli(quick), introspectUrl: keyManager.url, nodeFlags })
+  const sidecar = await startSidecar({ cli: provideCli(quick), introspectUrl: keyManager.url })
   const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
-  const floor = await startFloor('grpc-js, our codec', reply, nodeFlags)
-  const http2 = await startFloor('node:http2', reply, nodeFlags)
+  const floor = await startFloor('grpc-js, our codec', reply)
+  const http2 = await startFloor('node:http2', reply)
   const requests = checkRequests(tokens)
   const first = requests[0] ?? { body: Buffer.alloc(0) }
   const nextOf = (list: readonly LoadRequest[]) => (index: number) => list[index % list.length] ?? first

@@ -11,6 +11,7 @@ import { residentBytes } from './machine/cpu.ts'
 import { lookInside } from './machine/inside.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { provideCli } from './servers/build.ts'
+import { sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
 import { startKeyManager } from './servers/start.ts'
 
@@ -27,14 +28,14 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
   const expirySeconds = quick ? 2 : 25
   const cli = provideCli(quick)
   const keyManager = await startKeyManager()
-  const nodeFlags = (process.env['BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '')
+  const { flags, env } = sidecarSettings()
 
   const open = async (capacity: number, more: string) => {
     const inspectorPort = await freePort()
     const sidecar = await startSidecar({
       cli,
       introspectUrl: keyManager.url,
-      nodeFlags: [...nodeFlags, `--inspect=127.0.0.1:${inspectorPort}`],
+      node: { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env },
       toml: `[caching]\ntokenCacheCapacity = ${capacity}\n${more}`,
     })
     const inside = await lookInside(inspectorPort)

@@ -10,6 +10,7 @@ import { connectInspector } from './machine/inspector.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { type CpuProfile, functionCosts, partCosts } from './report/cpu-profile.ts'
 import { provideCli } from './servers/build.ts'
+import { sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
 import { startKeyManager } from './servers/start.ts'
 
@@ -17,10 +18,11 @@ async function benchProfile({ quick, say }: BenchOptions): Promise<BenchResult> 
   pinSelfToLoadCore()
   const keyManager = await startKeyManager()
   const inspectorPort = await freePort()
+  const { flags, env } = sidecarSettings()
   const sidecar = await startSidecar({
     cli: provideCli(quick),
     introspectUrl: keyManager.url,
-    nodeFlags: [`--inspect=127.0.0.1:${inspectorPort}`],
+    node: { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env },
   })
   const run = {
     pid: sidecar.pid,

@@ -10,29 +10,33 @@ import { residentBytes } from './machine/cpu.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { median } from './report/statistics.ts'
 import { provideCli } from './servers/build.ts'
+import { IMAGE, type NodeSettings, SMALL } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
 import { startFloor, startKeyManager } from './servers/start.ts'
 
-interface Setting {
+interface Setting extends NodeSettings {
   readonly name: string
-  readonly flags: readonly string[]
-  readonly env: Readonly<Record<string, string>>
 }
 
-const setting = (name: string, flags: readonly string[], env: Readonly<Record<string, string>> = {}): Setting => ({
-  name,
-  flags,
-  env,
-})
+const semi = (mb: number): readonly string[] => [`--max-semi-space-size=${mb}`, `--min-semi-space-size=${mb}`]
+const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
 
 const SETTINGS: readonly Setting[] = [
-  setting('as they are', []),
-  ...[1, 2, 4, 8, 16, 32].map((mb) => setting(`semi-space ${mb} MB`, [`--max-semi-space-size=${mb}`])),
-  setting('semi-space 4 MB, heap grows by 50 %', ['--max-semi-space-size=4', '--heap-growing-percent=50']),
-  setting('semi-space 2 MB, old space 80 MB', ['--max-semi-space-size=2', '--max-old-space-size=80']),
-  setting('semi-space 4 MB, one malloc arena', ['--max-semi-space-size=4'], { MALLOC_ARENA_MAX: '1' }),
-  setting('semi-space 4 MB, collector in one thread', ['--max-semi-space-size=4', '--single-threaded-gc']),
-  setting('optimize-for-size', ['--optimize-for-size']),
+  { name: "Node's own", flags: [], env: {} },
+  { name: 'the image', ...IMAGE },
+  { name: 'the image without MALLOC_ARENA_MAX', flags: IMAGE.flags, env: {} },
+  { name: 'semi-space to 4 MB', flags: ['--max-semi-space-size=4'], env: {} },
+  { name: 'semi-space to 8 MB', flags: ['--max-semi-space-size=8'], env: {} },
+  { name: 'heap grows by 50 %', flags: ['--heap-growing-percent=50'], env: {} },
+  { name: 'semi-space 8 MB, heap grows by 100 %', flags: [...semi(8), '--heap-growing-percent=100'], env: ONE_ARENA },
+  { name: 'semi-space 4 MB, heap grows by 60 %', flags: [...semi(4), '--heap-growing-percent=60'], env: ONE_ARENA },
+  { name: 'semi-space 2 MB, heap grows by 20 %', flags: [...semi(2), '--heap-growing-percent=20'], env: ONE_ARENA },
+  {
+    name: 'semi-space to 4 MB, old space 120 MB',
+    flags: ['--max-semi-space-size=4', '--max-old-space-size=120'],
+    env: {},
+  },
+  { name: 'small profile', ...SMALL },
 ]
 
 interface Contender {
@@ -52,9 +56,9 @@ async function benchSettings({ quick, say }: BenchOptions): Promise<BenchResult>
   const pairs: { readonly name: string; readonly sidecar: Contender; readonly floor: Contender }[] = []
   for (const { name, flags, env } of quick ? SETTINGS.slice(0, 2) : SETTINGS) {
     if (only !== undefined && !only.split(',').some((part) => name.includes(part))) continue
-    const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, nodeFlags: flags, env })
+    const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, node: { flags, env } })
     const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
-    const floor = await startFloor('grpc-js, our codec', reply, flags)
+    const floor = await startFloor('grpc-js, our codec', reply, { flags, env })
     pairs.push({ name, sidecar: { ...sidecar, rounds: [] }, floor: { ...floor, rounds: [] } })
   }
   for (let round = 0; round <= rounds; round += 1) {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SERVER_CORE } from '../machine/cores.ts'
 import { startProcess } from '../machine/process.ts'
+import { type NodeSettings, sidecarSettings } from './node-settings.ts'
 
 export interface Sidecar {
   readonly pid: number
@@ -21,8 +22,8 @@ export interface SidecarOptions {
   /** `dist/cli.js` of a build, or `src/cli.ts`. */
   readonly cli: string
   readonly introspectUrl: string
-  readonly nodeFlags?: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
+  /** Default: `sidecarSettings()`. */
+  readonly node?: NodeSettings
   /** More lines of TOML. */
   readonly toml?: string
   /** `KEY=VALUE`, stronger than the file. */
@@ -53,11 +54,12 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-bench-'))
   const file = join(dir, 'micro-gw.conf')
   writeFileSync(file, configuration(options.introspectUrl, options.toml))
+  const node = options.node ?? sidecarSettings()
   const set = (options.set ?? []).flatMap((pair) => ['--set', pair])
   const running = await startProcess({
-    command: [process.execPath, ...(options.nodeFlags ?? []), options.cli, 'serve', '--config', file, ...set],
+    command: [process.execPath, ...node.flags, options.cli, 'serve', '--config', file, ...set],
     core: options.core ?? SERVER_CORE,
-    ...(options.env === undefined ? {} : { env: options.env }),
+    env: node.env,
     ready: readStarted,
   })
   const { adminPort } = running.ready

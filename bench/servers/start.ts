@@ -4,6 +4,8 @@ import { LOAD_CORE, SERVER_CORE } from '../machine/cores.ts'
 import { type Running, startProcess } from '../machine/process.ts'
 import { readPort } from './announce.ts'
 
+import type { NodeSettings } from './node-settings.ts'
+
 export type FloorKind = 'grpc-js, our codec' | 'grpc-js, loader codec' | 'node:http2'
 
 export interface Floor {
@@ -21,9 +23,13 @@ const FLOORS: Readonly<Record<FloorKind, readonly string[]>> = {
 }
 
 /** A server that answers every Check with `reply`, on the server's core. */
-export async function startFloor(kind: FloorKind, reply: Buffer, nodeFlags: readonly string[] = []): Promise<Floor> {
-  const command = [process.execPath, ...nodeFlags, ...FLOORS[kind], reply.toString('base64')]
-  const { pid, ready: port, stop } = await startProcess({ command, core: SERVER_CORE, ready: readPort })
+export async function startFloor(
+  kind: FloorKind,
+  reply: Buffer,
+  node: NodeSettings = { flags: [], env: {} },
+): Promise<Floor> {
+  const command = [process.execPath, ...node.flags, ...FLOORS[kind], reply.toString('base64')]
+  const { pid, ready: port, stop } = await startProcess({ command, core: SERVER_CORE, env: node.env, ready: readPort })
   return { pid, port, stop }
 }
 

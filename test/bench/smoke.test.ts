@@ -14,7 +14,7 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   start: ['nodeMs', 'startMs', 'startCachedMs'],
   herd: ['herdIntrospections', 'zipfPerThousand', 'zipfPerThousandSmall'],
   profile: ['functions', 'costliestShare'],
-  settings: ['as they are'],
+  settings: ["Node's own"],
   cluster: ['cases'],
   workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
   balance: ['cases'],
