@@ -19,6 +19,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
+import { IMAGE } from '../../bench/servers/node-settings.ts'
 import { freePort } from '../../scripts/envoy.ts'
 import { basicConfig } from '../support/app.ts'
 import { connectChecks, httpCheck } from '../support/check-client.ts'
@@ -64,7 +65,7 @@ describe('deploy/docker/Dockerfile', () => {
 
   it('runs by a numeric user, with an entry point and a health check that need no shell', () => {
     expect(lastOf(final, 'USER')).to.equal(`${USER}:${USER}`)
-    expect(entryPoint()).to.deep.equal(['/nodejs/bin/node', '--max-semi-space-size=4', '/app/dist/cli.js'])
+    expect(entryPoint()).to.deep.equal(['/nodejs/bin/node', ...IMAGE.flags, '/app/dist/cli.js'])
     expect(healthcheck()).to.deep.equal(['/nodejs/bin/node', '/app/dist/cli.js', 'healthcheck'])
     expect(lastOf(final, 'HEALTHCHECK')).to.match(/--interval=\d+s --timeout=\d+s --start-period=\d+s --retries=\d+/)
     const needShell = final.instructions.filter(({ name }) => ['RUN', 'SHELL', 'CMD', 'ADD'].includes(name))

@@ -345,7 +345,6 @@ export function expectPodAgrees({ pod, container }: Workload, { config }: Effect
   )
   const drainSeconds = (config.extAuthz.drainDelayMs + config.extAuthz.drainTimeoutMs) / 1000
   expect(pod.terminationGracePeriodSeconds, 'drainDelay + drainTimeout and a margin').to.be.at.least(drainSeconds + 5)
-  expect(container.env).to.deep.include({ name: 'NODE_OPTIONS', value: '--max-semi-space-size=4' })
   const user = container.securityContext?.runAsUser ?? pod.securityContext?.runAsUser
   expect(user).to.equal(65_532)
   // Secrets' files belong to root: readable by an fsGroup, or by everybody in the container.
