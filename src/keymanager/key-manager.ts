@@ -179,7 +179,13 @@ function grantIdentity(config: OwnTokenConfig): object {
   return {
     grant: config.grant,
     urls: [endpoint?.url, refresh?.url],
-    asked: [endpoint, refresh].map((one) => [one?.scope, one?.resource, one?.audience, one?.clients.map(clientIdOf)]),
+    // A second secret makes a second client of the same name: the same one asks.
+    asked: [endpoint, refresh].map((one) => [
+      one?.scope,
+      one?.resource,
+      one?.audience,
+      [...new Set(one?.clients.map(clientIdOf))],
+    ]),
     username: config.grant === 'password' ? config.username : undefined,
     stateFile: refresh?.stateFile,
     // Digests: secrets compare equal whatever they hold.

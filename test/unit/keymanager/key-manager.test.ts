@@ -60,6 +60,16 @@ describe('the key manager of one configuration after another', () => {
     ])
   })
 
+  it('keeps the own token where a second client secret comes or goes', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const two = text.replace(/^(clientSecret = )(".*")$/m, '$1[$2, "next-secret"]')
+    expect(two).to.contain('["')
+    const first = make(text)
+    const second = make(two, first)
+    expect(second.ownToken).to.equal(first.ownToken)
+    expect(make(text, second).ownToken).to.equal(first.ownToken)
+  })
+
   it('obtains another own token for another client, configured token or grant', async () => {
     const text = oauth2Config(authority, 'direct+refresh')
     const first = make(text)
