@@ -29,7 +29,7 @@ const SETTINGS: readonly Setting[] = [
   { name: 'semi-space to 8 MB', flags: ['--max-semi-space-size=8'], env: {} },
   { name: 'heap grows by 60 %', flags: ['--heap-growing-percent=60'], env: {} },
   { name: 'semi-space 8 MB, heap grows by 60 %', flags: [...semi(8), '--heap-growing-percent=60'], env: ONE_ARENA },
-  { name: 'semi-space 8 MB, heap grows by 100 %', flags: [...semi(8), '--heap-growing-percent=100'], env: ONE_ARENA },
+  { name: 'semi-space 4 MB, heap grows by 60 %', flags: [...semi(4), '--heap-growing-percent=60'], env: ONE_ARENA },
   { name: 'semi-space 2 MB, heap grows by 20 %', flags: [...semi(2), '--heap-growing-percent=20'], env: ONE_ARENA },
   {
     name: 'semi-space to 4 MB, old space 120 MB',
