@@ -119,7 +119,12 @@ export function readAdmin(settings: Settings, report: Report): Config['admin'] {
   if (settings.isWritten('admin.revocationToken')) {
     report.error('admin.revocationToken', 'Revocation is not supported yet. Remove the key.')
   }
-  return { listen: listen ?? { host: '', port: 0 }, localListen, metrics: settings.isOn(`${METRICS}.enabled`) }
+  const metrics = settings.isOn(`${METRICS}.enabled`)
+  if (!metrics) {
+    // Both templates of WSO2 write false.
+    report.notice(`${METRICS}.enabled`, 'Switches the metrics off: `/metrics` answers 404. Remove the line to have them.')
+  }
+  return { listen: listen ?? { host: '', port: 0 }, localListen, metrics }
 }
 
 function checkDistinct(
