@@ -49,12 +49,13 @@ function spawnServe(
   toml: string,
   flags: Readonly<Record<string, string>>,
   env: Readonly<Record<string, string>> = {},
+  nodeFlags: readonly string[] = [],
 ): Child {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-'))
   const file = join(dir, 'micro-gw.conf')
   writeFileSync(file, toml)
   const sets = Object.entries({ ...FREE_PORTS, ...flags }).flatMap(([key, value]) => ['--set', `${key}=${value}`])
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', file, ...sets], {
+  const child = spawn(process.execPath, [...nodeFlags, CLI, 'serve', '--config', file, ...sets], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -79,8 +80,9 @@ export async function startOwnProcess(
   toml: string,
   flags: Readonly<Record<string, string>> = {},
   env: Readonly<Record<string, string>> = {},
+  nodeFlags: readonly string[] = [],
 ): Promise<OwnProcess> {
-  const child = spawnServe(toml, flags, env)
+  const child = spawnServe(toml, flags, env, nodeFlags)
   let isAlive = true
   void child.exited.then(() => {
     isAlive = false
