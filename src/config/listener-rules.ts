@@ -122,7 +122,10 @@ export function readAdmin(settings: Settings, report: Report): Config['admin'] {
   const metrics = settings.isOn(`${METRICS}.enabled`)
   if (!metrics) {
     // Both templates of WSO2 write false.
-    report.notice(`${METRICS}.enabled`, 'Switches the metrics off: `/metrics` answers 404. Remove the line to have them.')
+    report.notice(
+      `${METRICS}.enabled`,
+      'Switches the metrics off: `/metrics` answers 404. Remove the line to have them.',
+    )
   }
   return { listen: listen ?? { host: '', port: 0 }, localListen, metrics }
 }
