@@ -47,32 +47,26 @@ describe('F35 a worker process is killed', function () {
         }
       }),
     )
-    // The first is replaced at once. A machine that is busy with something else gets a second and third try.
-    const back: number[] = []
-    while (back.length === 0 || (Math.min(...back) >= backWithinMs && back.length < 3)) {
-      const starts = sidecar.events('worker_started').length
-      const victim = (await sidecar.status()).workers.find(({ worker }) => worker === 1)
-      const pausesBefore = sidecar.events('worker_ended').length
-      const killedAt = performance.now()
-      process.kill(victim?.pid ?? 0, 'SIGKILL')
-      await eventually('replaced', () => sidecar.events('worker_started').length === starts + 1)
-      const pauseMs = Number(sidecar.events('worker_ended')[pausesBefore]?.['nextStartInMs'])
-      back.push(performance.now() - killedAt - pauseMs)
-    }
+    const starts = sidecar.events('worker_started').length
+    const victim = (await sidecar.status()).workers.find(({ worker }) => worker === 1)
+    const killedAt = performance.now()
+    process.kill(victim?.pid ?? 0, 'SIGKILL')
+    await eventually('replaced', () => sidecar.events('worker_started').length === starts + 1)
+    const backMs = performance.now() - killedAt
     const served = answers.length
     await eventually('load goes on', () => answers.length > served + 50)
     running = false
     await load
 
     expect(answers.filter((answer) => answer === 'failed' || !answer.allowed)).to.have.length(failedOnOthers)
-    expect(Math.min(...back)).to.be.below(backWithinMs)
+    expect(backMs).to.be.below(backWithinMs)
     const counted = await sidecar.metric('microgw_checks_total{decision="allow",reason="allowed"}')
     expect(counted).to.equal(before + answers.length)
-    expect(await sidecar.metric('microgw_worker_restarts_total{reason="crashed"}')).to.equal(back.length)
+    expect(await sidecar.metric('microgw_worker_restarts_total{reason="crashed"}')).to.equal(1)
     expect(await sidecar.metric('microgw_workers')).to.equal(2)
     const { workers } = await sidecar.status()
     expect(workers.map(({ worker, restarts }) => [worker, restarts])).to.deep.equal([
-      [1, back.length],
+      [1, 1],
       [2, 0],
     ])
     expect(sidecar.events('worker_ended')[0]).to.include({

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 /** deploy/opentelemetry/otel.mjs as it is, loaded by NODE_OPTIONS into the real CLI; its spans arrive at a collector. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -30,6 +31,8 @@ interface Span {
 interface Collector {
   readonly url: string
   readonly spans: readonly Span[]
+  /** Resolves with all of them once there are that many. */
+  until(count: number): Promise<readonly Span[]>
   /** Everything received, as text. */
   received(): string
   close(): Promise<void>
@@ -49,6 +52,7 @@ interface Otlp {
 async function startCollector(): Promise<Collector> {
   const spans: Span[] = []
   let received = ''
+  const arrived = new EventEmitter()
   const server: Server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -62,11 +66,16 @@ async function startCollector(): Promise<Collector> {
         attributes: Object.fromEntries(one.attributes.map(({ key, value }) => [key, Object.values(value)[0]])),
       })
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+    arrived.emit('spans')
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     spans,
+    async until(count) {
+      while (spans.length < count) await once(arrived, 'spans')
+      return spans
+    },
     received: () => received,
     close: () =>
       new Promise((resolve) => {
@@ -109,16 +118,9 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
     return client.check(httpCheck({ path: '/canary-path?q=canary-query', headers }), { metadata })
   }
 
-  async function spansOnce(count: number): Promise<readonly Span[]> {
-    const deadline = Date.now() + 10_000
-    while (collector.spans.length < count && Date.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-    return collector.spans
-  }
-
   it("makes the Check a child of Envoy's span, and the call to the key manager a child of the Check", async () => {
     await check(TOKEN, { traceparent: `00-${TRACE}-${ENVOYS_SPAN}-01`, tracestate: 'rojo=1' })
-    const spans = await spansOnce(2)
+    const spans = await collector.until(2)
     const server = spans.find(({ kind }) => kind === 2)
     const call = spans.find(({ kind }) => kind === 3)
 
@@ -156,7 +158,7 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
   it('begins a trace where none came; a hit has no call below it', async () => {
     await check(TOKEN)
     await check(TOKEN)
-    const spans = await spansOnce(3)
+    const spans = await collector.until(3)
     const servers = spans.filter(({ kind }) => kind === 2)
     expect(servers.map(({ attributes }) => attributes['microgw.cache'])).to.deep.equal(['miss', 'hit'])
     expect(servers.every(({ parentSpanId }) => !parentSpanId)).to.equal(true)
@@ -168,7 +170,7 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
   it('leaves an unsampled trace unsampled, and hands its context on', async () => {
     await check('unsampled', { traceparent: `00-${TRACE}-${ENVOYS_SPAN}-00` })
     await check(TOKEN)
-    const spans = await spansOnce(2)
+    const spans = await collector.until(2)
     expect(spans.map(({ traceId }) => traceId)).to.not.include(TRACE)
     expect(keyManager.requests[0]?.headers['traceparent']).to.match(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`))
   })
@@ -177,7 +179,7 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
     await check('unknown')
     keyManager.answer({ status: 502 })
     await check(TOKEN)
-    const spans = await spansOnce(4)
+    const spans = await collector.until(4)
     const seen = spans
       .toSorted((a, b) => a.kind - b.kind)
       .map(({ kind, failed, attributes }) => [kind, failed, attributes['error.type'], attributes['microgw.reason']])
@@ -194,7 +196,7 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
     await sidecar.close()
     await start({ 'extAuthz.workers': '2' })
     await check(TOKEN, { traceparent: `00-${TRACE}-${ENVOYS_SPAN}-01` })
-    const spans = await spansOnce(2)
+    const spans = await collector.until(2)
     expect(spans.map(({ kind, traceId }) => [kind, traceId]).toSorted()).to.deep.equal([
       [2, TRACE],
       [3, TRACE],
@@ -205,7 +207,7 @@ describe('spans, with an OpenTelemetry SDK loaded by the user', () => {
     await check(TOKEN, { traceparent: `00-${TRACE}-${ENVOYS_SPAN}-01` })
     keyManager.answer({ status: 401, body: TOKEN })
     await check(`${TOKEN}-other`)
-    await spansOnce(4)
+    await collector.until(4)
     expect(collector.received()).to.contain('microgw.reason')
     for (const secret of SECRETS) expect(collector.received(), secret).to.not.contain(secret)
   })
