@@ -1,5 +1,5 @@
 /** What an introspection answer means in time: RFC 7662 sections 2.2 and 4. Pure. */
-import type { ActiveAnswer, Claims, DenyReason, InactiveAnswer } from './ports.ts'
+import type { ActiveAnswer, Claims, DenyReason, InactiveAnswer, ReplySlot } from './ports.ts'
 
 export interface LifeSettings {
   /** `tokenCacheExpiryTime`, ms; 0 where caching is off. */
@@ -22,8 +22,21 @@ export function activeAnswer(
     claims,
     storedAtMs: nowMonotonicMs,
     lifeMs: activeLife(claims, nowWallMs, settings.activeLifeMs),
-    reply: { owner: undefined, value: undefined },
+    reply: createReplySlot(),
   })
+}
+
+/** For one owner; nothing is kept yet. */
+export function createReplySlot(): ReplySlot {
+  let keeper: object | undefined
+  let kept: Uint8Array = new Uint8Array()
+  return {
+    copy: (owner) => (owner === keeper ? Buffer.from(kept) : undefined),
+    keep(owner, reply) {
+      keeper = owner
+      kept = Uint8Array.from(reply)
+    },
+  }
 }
 
 function activeLife(claims: Claims, nowWallMs: number, longestMs: number): number {

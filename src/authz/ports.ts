@@ -67,7 +67,6 @@ export interface ActiveAnswer {
   readonly storedAtMs: number
   /** How long it may serve from `storedAtMs`, whole ms; 0: not remembered. `exp` is compared besides, by the wall clock. */
   readonly lifeMs: number
-  /** Where `envoy/` keeps the encoded allow reply it derived from this answer. */
   readonly reply: ReplySlot
 }
 
@@ -77,10 +76,12 @@ export interface InactiveAnswer {
   readonly lifeMs: number
 }
 
-/** A derived value and who derived it: after a reload another encoder owns the slot. */
+/** Where `envoy/` keeps the encoded allow reply it derived from an answer. After a reload another encoder owns it. */
 export interface ReplySlot {
-  owner: object | undefined
-  value: unknown
+  /** A fresh copy of what `owner` kept; undefined: nothing, or another owner's. */
+  copy(owner: object): Buffer | undefined
+  /** Copies `reply`. Does nothing where the answer is not remembered (any more). */
+  keep(owner: object, reply: Uint8Array): void
 }
 
 /** Why no answer could be had; the metric label of `microgw_introspections_total`. */

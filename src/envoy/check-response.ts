@@ -4,7 +4,7 @@ import { type RefusalSettings, refusalFor } from './refusal.ts'
 import { checkResponse, removals } from './reply-message.ts'
 import type { StructMember } from './struct.ts'
 import { createClaimReader, type HeaderRules, headersFor, headersToRemove } from './upstream-headers.ts'
-import { DECISION_ID, MAX_AGE_SECONDS, type Piece, Template } from './wire-writer.ts'
+import { DECISION_ID, MAX_AGE_SECONDS, type Piece, type Template } from './wire-writer.ts'
 
 export interface ReplySettings extends RefusalSettings, HeaderRules {
   /** Claims for dynamic metadata besides the standard ones. */
@@ -52,45 +52,56 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
     return checkResponse({ kind: 'ok', set, remove }, [
       ...decided('allowed', cache),
       ...claimMembers(answer.claims, settings.metadataClaims),
+      ['decision_id', DECISION_ID],
+      ['max_age_seconds', MAX_AGE_SECONDS],
     ])
-  }
-
-  const templateOf = (answer: ActiveAnswer, owner: object): Template => {
-    const { reply } = answer
-    if (reply.owner === owner && reply.value instanceof Template) return reply.value
-    const template = allowTemplate(answer, 'hit')
-    reply.owner = owner
-    reply.value = template
-    return template
   }
 
   const withoutTokenTemplate = (decision: AllowedWithoutToken): Template =>
     remembered(withoutToken, `${decision.reason} ${decision.otherScheme}`, () => {
       const remove = removals(headersToRemove(new Set(), settings, decision.otherScheme))
-      return checkResponse({ kind: 'ok', set: [], remove }, decided(decision.reason, 'none'))
+      return checkResponse({ kind: 'ok', set: [], remove }, [
+        ...decided(decision.reason, 'none'),
+        ['decision_id', DECISION_ID],
+      ])
     })
 
   const refusalTemplate = (denied: Denied): Template =>
     remembered(refusals, `${denied.reason} ${denied.cache} ${denied.retryAfterSeconds} ${denied.scope}`, () =>
-      checkResponse(refusalFor(denied, settings), decided(denied.reason, denied.cache)),
+      checkResponse(refusalFor(denied, settings), [
+        ...decided(denied.reason, denied.cache),
+        ['decision_id', DECISION_ID],
+      ]),
     )
 
   const encoder: ReplyEncoder = {
     encode(decision, decisionId) {
       if (!decision.allow) return refusalTemplate(decision).fill(decisionId, 0)
       if (decision.reason !== 'allowed') return withoutTokenTemplate(decision).fill(decisionId, 0)
-      const template =
-        decision.cache === 'hit' ? templateOf(decision.answer, encoder) : allowTemplate(decision.answer, decision.cache)
-      return template.fill(decisionId, decision.maxAgeSeconds)
+      const { answer, cache, maxAgeSeconds } = decision
+      if (cache !== 'hit') return allowTemplate(answer, cache).fill(decisionId, maxAgeSeconds)
+      const kept = answer.reply.copy(encoder)
+      if (kept !== undefined) return patch(kept, decisionId, maxAgeSeconds)
+      const reply = allowTemplate(answer, cache).fill(decisionId, maxAgeSeconds)
+      answer.reply.keep(encoder, reply)
+      return reply
     },
   }
   return encoder
 }
 
+/** Behind the decision id of an allow with a token comes `max_age_seconds` alone, whose double is the last 8 bytes. */
+const MAX_AGE_ENTRY = 30
+
+function patch(reply: Buffer, decisionId: string, maxAgeSeconds: number): Buffer {
+  reply.write(decisionId, reply.length - MAX_AGE_ENTRY - DECISION_ID.width, DECISION_ID.width, 'latin1')
+  reply.writeDoubleLE(maxAgeSeconds, reply.length - MAX_AGE_SECONDS.width)
+  return reply
+}
+
 function decided(reason: string, cache: CacheResult): readonly StructMember[] {
   return [
     ['reason', reason],
-    ['decision_id', DECISION_ID],
     ['cache', cache],
   ]
 }
@@ -105,7 +116,6 @@ function claimMembers(claims: Claims, more: readonly string[]): readonly StructM
     ['iss', claims.iss],
     ['aud', presentList(claims.audience)],
     ['exp', claims.expSec],
-    ['max_age_seconds', MAX_AGE_SECONDS],
   ]
   const claimOf = createClaimReader(claims)
   for (const name of new Set(more)) {

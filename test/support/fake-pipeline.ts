@@ -1,4 +1,6 @@
 /** A pipeline for tests of the transport: a scripted authorizer, replies by the loader's codec, and a server around both. */
+
+import { createReplySlot } from '../../src/authz/introspection.ts'
 import type { ActiveAnswer, Allowed, Authorizer, Decision, Denied } from '../../src/authz/ports.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createCheckDecoder } from '../../src/envoy/check-request.ts'
@@ -28,7 +30,7 @@ const answer: ActiveAnswer = {
   },
   storedAtMs: 0,
   lifeMs: 60_000,
-  reply: { owner: undefined, value: undefined },
+  reply: createReplySlot(),
 }
 
 export const ALLOWED: Allowed = {

@@ -117,7 +117,8 @@ describe('envoy/check-response', () => {
     const after = createReplyEncoder(settingsOf({ upstreamHeaders: [{ header: 'x-auth-subject', claim: 'sub' }] }))
     const reply = decodeReply(after.encode(allowed('hit', 5, answer), DECISION))
     expect(reply.ok_response?.headers).to.have.length(1)
-    expect(answer.reply.owner).to.equal(after)
+    expect(answer.reply.copy(before)).to.equal(undefined)
+    expect(answer.reply.copy(after)).not.to.equal(undefined)
   })
 
   it('removes every managed header on an allow without a token, and the credentials of another scheme', () => {

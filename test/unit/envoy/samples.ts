@@ -1,4 +1,5 @@
 /** Messages and answers for the tests of the wire, with the loader's codec as the independent reader and writer. */
+import { createReplySlot } from '../../../src/authz/introspection.ts'
 import type { ActiveAnswer, Claims, DenyReason } from '../../../src/authz/ports.ts'
 import type { ReplySettings } from '../../../src/envoy/check-response.ts'
 import { loadedAuthorization } from '../../../src/envoy/definition.ts'
@@ -139,7 +140,7 @@ export function claimsOf(changes: Partial<Claims> = {}): Claims {
 }
 
 export function answerOf(claims: Claims): ActiveAnswer {
-  return { active: true, claims, storedAtMs: 0, lifeMs: 60_000, reply: { owner: undefined, value: undefined } }
+  return { active: true, claims, storedAtMs: 0, lifeMs: 60_000, reply: createReplySlot() }
 }
 
 /** One row of product section 2.1's table: HTTP, its name in Envoy's enum, google.rpc code, challenge after the realm, fault. */
