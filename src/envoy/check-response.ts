@@ -1,10 +1,8 @@
 /** Decision -> CheckResponse bytes. */
-import type { ActiveAnswer, AllowedWithoutToken, CacheResult, Claims, Decision, Denied } from '../authz/ports.ts'
+import type { Allowed, AllowedWithoutToken, CacheResult, Decision, Denied } from '../authz/ports.ts'
 import { type RefusalSettings, refusalFor } from './refusal.ts'
-import { checkResponse, removals } from './reply-message.ts'
-import type { StructMember } from './struct.ts'
+import { checkResponse, DECISION_ID, DECISION_ID_LENGTH, type Metadata, removals, Template } from './reply-message.ts'
 import { createClaimReader, type HeaderRules, headersFor, headersToRemove } from './upstream-headers.ts'
-import { DECISION_ID, MAX_AGE_SECONDS, type Piece, type Template } from './wire-writer.ts'
 
 export interface ReplySettings extends RefusalSettings, HeaderRules {
   /** Claims for dynamic metadata besides the standard ones. */
@@ -39,91 +37,83 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set([
 
 /** Builds replies for one configuration; another encoder never uses what this one left in an answer's reply slot. */
 export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
-  const removalsBySet = new Map<string, Piece>()
+  const removalsBySet = new Map<string, Uint8Array>()
   const refusals = new Map<string, Template>()
   const withoutToken = new Map<string, Template>()
+  const metadataClaims = [...new Set(settings.metadataClaims)].filter((name) => !OWN_MEMBERS.has(name))
 
-  const allowTemplate = (answer: ActiveAnswer, cache: CacheResult): Template => {
-    const set = headersFor(answer.claims, settings)
+  const allow = ({ answer, cache, maxAgeSeconds }: Allowed, decisionId: string): Buffer => {
+    const { claims } = answer
+    const set = headersFor(claims, settings)
     const names = set.map((header) => header.name)
     const remove = remembered(removalsBySet, names.join(' '), () =>
       removals(headersToRemove(new Set(names), settings, false)),
     )
+    const claimOf = createClaimReader(claims)
     return checkResponse({ kind: 'ok', set, remove }, [
-      ...decided('allowed', cache),
-      ...claimMembers(answer.claims, settings.metadataClaims),
-      ['decision_id', DECISION_ID],
-      ['max_age_seconds', MAX_AGE_SECONDS],
+      ['reason', 'allowed'],
+      ['cache', cache],
+      ['sub', claims.sub],
+      ['client_id', claims.clientId],
+      ['username', claims.username],
+      ['scope', presentList(claims.scopes)],
+      ['iss', claims.iss],
+      ['aud', presentList(claims.audience)],
+      ['exp', claims.expSec],
+      ...metadataClaims.map((name) => [name, claimOf(name)] as const),
+      // `patch` finds these two by their distance from the end.
+      ['decision_id', decisionId],
+      ['max_age_seconds', maxAgeSeconds],
     ])
   }
 
-  const withoutTokenTemplate = (decision: AllowedWithoutToken): Template =>
-    remembered(withoutToken, `${decision.reason} ${decision.otherScheme}`, () => {
-      const remove = removals(headersToRemove(new Set(), settings, decision.otherScheme))
-      return checkResponse({ kind: 'ok', set: [], remove }, [
-        ...decided(decision.reason, 'none'),
-        ['decision_id', DECISION_ID],
-      ])
+  const withoutTokenTemplate = ({ reason, otherScheme }: AllowedWithoutToken): Template =>
+    remembered(withoutToken, `${reason} ${otherScheme}`, () => {
+      const remove = removals(headersToRemove(new Set(), settings, otherScheme))
+      return new Template(checkResponse({ kind: 'ok', set: [], remove }, withoutClaims(reason, 'none')))
     })
 
   const refusalTemplate = (denied: Denied): Template =>
-    remembered(refusals, `${denied.reason} ${denied.cache} ${denied.retryAfterSeconds} ${denied.scope}`, () =>
-      checkResponse(refusalFor(denied, settings), [
-        ...decided(denied.reason, denied.cache),
-        ['decision_id', DECISION_ID],
-      ]),
+    remembered(
+      refusals,
+      `${denied.reason} ${denied.cache} ${denied.retryAfterSeconds} ${denied.scope}`,
+      () => new Template(checkResponse(refusalFor(denied, settings), withoutClaims(denied.reason, denied.cache))),
     )
 
   const encoder: ReplyEncoder = {
     encode(decision, decisionId) {
-      if (!decision.allow) return refusalTemplate(decision).fill(decisionId, 0)
-      if (decision.reason !== 'allowed') return withoutTokenTemplate(decision).fill(decisionId, 0)
-      const { answer, cache, maxAgeSeconds } = decision
-      if (cache !== 'hit') return allowTemplate(answer, cache).fill(decisionId, maxAgeSeconds)
-      const kept = answer.reply.copy(encoder)
-      if (kept !== undefined) return patch(kept, decisionId, maxAgeSeconds)
-      const reply = allowTemplate(answer, cache).fill(decisionId, maxAgeSeconds)
-      answer.reply.keep(encoder, reply)
+      if (!decision.allow) return refusalTemplate(decision).fill(decisionId)
+      if (decision.reason !== 'allowed') return withoutTokenTemplate(decision).fill(decisionId)
+      if (decision.cache !== 'hit') return allow(decision, decisionId)
+      const { reply: slot } = decision.answer
+      const kept = slot.copy(encoder)
+      if (kept !== undefined) return patch(kept, decisionId, decision.maxAgeSeconds)
+      const reply = allow(decision, decisionId)
+      slot.keep(encoder, reply)
       return reply
     },
   }
   return encoder
 }
 
-/** Behind the decision id of an allow with a token comes `max_age_seconds` alone, whose double is the last 8 bytes. */
+const DOUBLE = 8
+/** Tags, lengths, name and double of `max_age_seconds`: all that comes behind the decision's id. */
 const MAX_AGE_ENTRY = 30
 
+/** A kept reply is new but for these. */
 function patch(reply: Buffer, decisionId: string, maxAgeSeconds: number): Buffer {
-  reply.write(decisionId, reply.length - MAX_AGE_ENTRY - DECISION_ID.width, DECISION_ID.width, 'latin1')
-  reply.writeDoubleLE(maxAgeSeconds, reply.length - MAX_AGE_SECONDS.width)
+  reply.write(decisionId, reply.length - MAX_AGE_ENTRY - DECISION_ID_LENGTH, DECISION_ID_LENGTH, 'latin1')
+  reply.writeDoubleLE(maxAgeSeconds, reply.length - DOUBLE)
   return reply
 }
 
-function decided(reason: string, cache: CacheResult): readonly StructMember[] {
-  return [
-    ['reason', reason],
-    ['cache', cache],
-  ]
-}
+const withoutClaims = (reason: string, cache: CacheResult): Metadata => [
+  ['reason', reason],
+  ['cache', cache],
+  ['decision_id', DECISION_ID],
+]
 
-/** Absent claims are left out; an empty list is an absent one. */
-function claimMembers(claims: Claims, more: readonly string[]): readonly StructMember[] {
-  const members: StructMember[] = [
-    ['sub', claims.sub],
-    ['client_id', claims.clientId],
-    ['username', claims.username],
-    ['scope', presentList(claims.scopes)],
-    ['iss', claims.iss],
-    ['aud', presentList(claims.audience)],
-    ['exp', claims.expSec],
-  ]
-  const claimOf = createClaimReader(claims)
-  for (const name of new Set(more)) {
-    if (!OWN_MEMBERS.has(name)) members.push([name, claimOf(name)])
-  }
-  return members
-}
-
+/** An empty list is an absent one. */
 function presentList(items: readonly string[]): readonly string[] | undefined {
   return items.length === 0 ? undefined : items
 }

@@ -1,6 +1,6 @@
 /** The two messages of grpc.health.v1, read and written without the loader: the server and every probe start sooner. */
 import { readText, WireReader } from './wire-reader.ts'
-import { integer, text } from './wire-writer.ts'
+import { WireWriter } from './wire-writer.ts'
 
 /** An absent service is the server as a whole. */
 export interface HealthRequestMessage {
@@ -17,11 +17,15 @@ const FIRST = 1
 const STATUSES: readonly string[] = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN']
 
 export function writeHealthRequest({ service = '' }: HealthRequestMessage): Buffer {
-  return service === '' ? Buffer.alloc(0) : Buffer.from(text(FIRST, service), 'latin1')
+  const writer = new WireWriter()
+  if (service !== '') writer.text(FIRST, service)
+  return writer.finish()
 }
 
 export function writeHealthReply({ status = 'UNKNOWN' }: HealthReplyMessage): Buffer {
-  return Buffer.from(integer(FIRST, Math.max(0, STATUSES.indexOf(status))), 'latin1')
+  const writer = new WireWriter()
+  writer.integer(FIRST, Math.max(0, STATUSES.indexOf(status)))
+  return writer.finish()
 }
 
 /** Throws where the bytes are no such message: a health check, unlike a Check, may fail as a gRPC error. */

@@ -1,8 +1,8 @@
 /** What a deny looks like to the client: status, challenge, body. Pure. */
 import { FAULTS, OUTCOMES } from '../authz/decision.ts'
 import type { Denied } from '../authz/ports.ts'
-import type { RefusalBody, ReplyHeader } from './reply-message.ts'
-import { DECISION_ID } from './wire-writer.ts'
+import { DECISION_ID, type RefusalBody } from './reply-message.ts'
+import type { UpstreamHeader } from './upstream-headers.ts'
 
 const UNCLASSIFIED = 900_900
 /** A longer list of scopes is left out of the challenge: proxies cut response headers off. */
@@ -19,10 +19,10 @@ export interface RefusalSettings {
 export function refusalFor(denied: Denied, settings: RefusalSettings): RefusalBody {
   const outcome = OUTCOMES[denied.reason]
   const isUnavailable = denied.reason === 'key_manager_unavailable' || denied.reason === 'overloaded'
-  const headers: ReplyHeader[] = [
+  const headers: UpstreamHeader[] = [
     { name: 'content-type', value: 'application/json' },
     { name: 'cache-control', value: 'no-store' },
-    { name: 'x-authz-decision-id', value: [DECISION_ID] },
+    { name: 'x-authz-decision-id', value: DECISION_ID },
   ]
   if (outcome.challenge) {
     headers.push({ name: 'www-authenticate', value: challenge(outcome.error, denied.scope, settings) })

@@ -1,5 +1,5 @@
 /** JSON values -> google.protobuf.Struct, for dynamic metadata. */
-import { DECISION_ID, delimited, double, integer, MAX_AGE_SECONDS, type Piece, text } from './wire-writer.ts'
+import type { WireWriter } from './wire-writer.ts'
 
 /**
  * A level of objects costs three of the hundred messages that protobuf's C++ parser nests before it refuses the whole
@@ -7,59 +7,61 @@ import { DECISION_ID, delimited, double, integer, MAX_AGE_SECONDS, type Piece, t
  */
 const DEEPEST = 16
 
-/** A member of a Struct: a JSON value, or a gap that is filled on every reply. */
-export type StructMember = readonly [name: string, value: unknown]
-
-/** The pieces of a Struct's `fields`. Members with a value that JSON cannot hold, or nested too deep, are left out. */
-export function struct(members: readonly StructMember[]): readonly Piece[] {
-  const pieces: Piece[] = []
-  for (const [name, value] of members) {
-    const encoded = encodedValue(value, 0)
-    if (encoded !== undefined) pieces.push(...field(name, encoded))
-  }
-  return pieces
+/** Writes one of a Struct's `fields`; nothing where JSON cannot hold the value, or where it is nested too deep. */
+export function writeMember(writer: WireWriter, name: string, value: unknown): void {
+  const mark = writer.length
+  if (!member(writer, name, value, 0)) writer.takeBack(mark)
 }
 
-function field(name: string, value: readonly Piece[]): readonly Piece[] {
-  return delimited(1, [text(1, name), ...delimited(2, value)])
+/** False: not to be written; what was written of it is to be taken back. */
+function member(writer: WireWriter, name: string, value: unknown, depth: number): boolean {
+  const mark = writer.length
+  if (!content(writer, value, depth)) return false
+  writer.embed(2, mark)
+  writer.text(1, name)
+  writer.embed(1, mark)
+  return true
 }
 
-function encodedValue(value: unknown, depth: number): readonly Piece[] | undefined {
-  if (depth > DEEPEST) return undefined
+function content(writer: WireWriter, value: unknown, depth: number): boolean {
+  if (depth > DEEPEST) return false
   switch (typeof value) {
     case 'string':
-      return [text(3, value)]
+      writer.text(3, value)
+      return true
     case 'number':
       // JSON.parse reads 1e999 as Infinity, which no JSON that Envoy writes from this could hold.
-      return Number.isFinite(value) ? double(2, value) : undefined
+      if (!Number.isFinite(value)) return false
+      writer.double(2, value)
+      return true
     case 'boolean':
-      return [integer(4, value ? 1 : 0)]
+      writer.integer(4, value ? 1 : 0)
+      return true
     case 'object':
-      if (value === null) return [integer(1, 0)]
-      if (value === DECISION_ID) return delimited(3, [DECISION_ID])
-      if (value === MAX_AGE_SECONDS) return double(2, MAX_AGE_SECONDS)
-      return Array.isArray(value) ? listOf(value, depth) : structOf(value, depth)
+      if (value !== null) return Array.isArray(value) ? list(writer, value, depth) : struct(writer, value, depth)
+      writer.integer(1, 0)
+      return true
     default:
-      return undefined
+      return false
   }
 }
 
-function listOf(items: readonly unknown[], depth: number): readonly Piece[] | undefined {
-  const pieces: Piece[] = []
-  for (const item of items) {
-    const encoded = encodedValue(item, depth + 1)
-    if (encoded === undefined) return undefined
-    pieces.push(...delimited(1, encoded))
+function list(writer: WireWriter, items: readonly unknown[], depth: number): boolean {
+  const mark = writer.length
+  for (let index = items.length - 1; index >= 0; index -= 1) {
+    const itemMark = writer.length
+    if (!content(writer, items[index], depth + 1)) return false
+    writer.embed(1, itemMark)
   }
-  return delimited(6, pieces)
+  writer.embed(6, mark)
+  return true
 }
 
-function structOf(members: object, depth: number): readonly Piece[] | undefined {
-  const pieces: Piece[] = []
-  for (const [name, value] of Object.entries(members)) {
-    const encoded = encodedValue(value, depth + 1)
-    if (encoded === undefined) return undefined
-    pieces.push(...field(name, encoded))
+function struct(writer: WireWriter, members: object, depth: number): boolean {
+  const mark = writer.length
+  for (const [name, value] of Object.entries(members).reverse()) {
+    if (!member(writer, name, value, depth + 1)) return false
   }
-  return delimited(5, pieces)
+  writer.embed(5, mark)
+  return true
 }

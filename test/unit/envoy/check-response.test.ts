@@ -181,6 +181,25 @@ describe('envoy/check-response', () => {
     expect(challengeOf(encoder.encode(denied({ scope: 's0' }), DECISION))).to.match(/scope="s0"$/)
   })
 
+  it('writes replies of any size, and small ones after a huge one', () => {
+    const encoder = createReplyEncoder(settingsOf({ metadataClaims: ['notes'] }))
+    for (const length of [0, 1, 127, 128, 4000, 4096, 16_383, 16_384, 300_000, 3]) {
+      for (const note of ['a', 'é', '\u{1f600}']) {
+        const notes = Array.from({ length: 3 }, () => note.repeat(length))
+        const answer = answerOf(claimsOf({ sub: 'user-1', json: JSON.stringify({ notes }) }))
+        const bytes = encoder.encode(allowed('miss', 7, answer), DECISION)
+        expect(metadataOf(bytes)).to.deep.equal({
+          reason: 'allowed',
+          decision_id: DECISION,
+          cache: 'miss',
+          sub: 'user-1',
+          max_age_seconds: 7,
+          notes,
+        })
+      }
+    }
+  })
+
   it('leaves a claim out of the metadata that nests deeper than Envoy would read', () => {
     let deep: unknown = 'x'
     for (let level = 0; level < 30; level += 1) deep = { deep }
