@@ -2,6 +2,7 @@
  * Where an answer comes from: memory, then one flight a token {shared store -> introspect -> remember}.
  * A flight belongs to nobody: a waiter that gives up takes no other with it.
  */
+import { Flights } from './flights.ts'
 import { activeAnswer, inactiveAnswer, type LifeSettings } from './introspection.ts'
 import type {
   Answer,
@@ -36,6 +37,8 @@ export interface Answers {
 }
 
 interface Flight {
+  readonly key: string
+  next: Flight | undefined
   readonly landed: Promise<Found>
   readonly interest: { wanted: boolean; whenLost: (() => void) | undefined; readonly trace: CheckTrace | undefined }
   waiters: number
@@ -57,7 +60,7 @@ export function createAnswers(
   { cache, introspector, clock, metrics }: AnswersDependencies,
   settings: LifeSettings,
 ): Answers {
-  const flights = new Map<string, Flight>()
+  const flights = new Flights<Flight>()
 
   const fresh = (answer: Answer, maxAgeMs: number | undefined): boolean =>
     maxAgeMs === undefined || clock.monotonicMs() - answer.storedAtMs <= maxAgeMs
@@ -93,26 +96,25 @@ export function createAnswers(
       return underWay
     }
     const interest = { wanted: true, whenLost: undefined, trace }
-    // The flight is in the map before `fly` runs, so that its end always finds it there.
+    // The flight is among them before `fly` runs, so that its end always finds it there.
     const { promise, resolve } = Promise.withResolvers<Found>()
-    const flight: Flight = { landed: promise, interest, waiters: 0 }
-    flights.set(key, flight)
+    const flight: Flight = { key, next: undefined, landed: promise, interest, waiters: 0 }
+    flights.add(flight)
     void fly(key, token, interest, maxAgeMs).then((found) => {
-      // An abandoned flight has left the map already; another of the same token may have taken its place.
-      if (flights.get(key) === flight) flights.delete(key)
+      flights.remove(flight)
       resolve(found)
     })
     return flight
   }
 
-  function leave(key: string, flight: Flight): void {
+  function leave(flight: Flight): void {
     flight.waiters -= 1
     if (flight.waiters > 0) return
     // A queued call that nobody waits for is dropped; one already sent goes on and is remembered.
     flight.interest.wanted = false
     const { whenLost } = flight.interest
     if (whenLost === undefined) return
-    if (flights.get(key) === flight) flights.delete(key)
+    flights.remove(flight)
     whenLost()
   }
 
@@ -131,7 +133,7 @@ export function createAnswers(
           if (cancellation.whenCancelled === undefined) return
           cancellation.whenCancelled = undefined
           stopTimer()
-          if (!landed) leave(key, flight)
+          if (!landed) leave(flight)
           resolve(found)
         }
         const stopTimer = clock.after(deadlineMs - clock.monotonicMs(), () => settle(LATE, false))

@@ -13,6 +13,7 @@ import { waitUntilMs } from './deadline.ts'
 import { createDecisionIds } from './decision-id.ts'
 import type { Pipeline } from './pipeline.ts'
 import { createRecord } from './record.ts'
+import { createWaiting } from './waiting.ts'
 
 /**
  * `CheckResponse{status{code: 13}, denied_response{status{code: 500}}}` written out: for when even the encoder throws.
@@ -67,7 +68,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   const record = createRecord(dependencies)
   const nextDecisionId = createDecisionIds(dependencies.decisionIdPrefix)
   const tracing = createTracing()
-  const waiting = new Set<(decision: Decision) => void>()
+  const waiting = createWaiting<Decision>()
 
   /** `what` is ours; the exception's text is foreign and may quote the request. */
   function report(what: string, thrown: unknown): void {
@@ -115,9 +116,9 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   }
 
   return {
-    inFlight: () => waiting.size,
+    inFlight: () => waiting.size(),
     abandon() {
-      for (const settle of waiting) settle(STOPPED)
+      waiting.settleAll(STOPPED)
     },
     handle(call, callback) {
       try {
@@ -157,28 +158,25 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       return
     }
 
-    const settle = (decision: Decision): void => {
-      if (!waiting.delete(settle)) return
-      metrics.checksInFlight(-1)
+    const settle = waiting.add((decision) => {
       try {
+        metrics.checksInFlight(-1)
         answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs, trace)
       } catch (thrown) {
         report('answer', thrown)
         callback(null, LAST_RESORT_DENY)
       }
-    }
-    waiting.add(settle)
+    })
     metrics.checksInFlight(1)
     call.on('cancelled', () => {
       cancellation.cancelled = true
       cancellation.whenCancelled?.()
     })
     decided
-      .catch((thrown: unknown) => {
+      .then(settle, (thrown: unknown) => {
         report('decide', thrown)
-        return INTERNAL_ERROR
+        settle(INTERNAL_ERROR)
       })
-      .then(settle)
       .catch((thrown: unknown) => report('answer', thrown))
   }
 }
