@@ -26,6 +26,9 @@ const MOST_SHARED = 1024
 /** One copy for all the tokens that carry the same scopes, audience, issuer or client. */
 const shared = new Map<string, string | readonly string[]>()
 
+/** By the text that was split. */
+const scopesOf = new Map<string, readonly string[]>()
+
 /** Throws MalformedMember. */
 export function readClaims(members: Members, options: ClaimOptions): Claims {
   const identifier = (name: string): string | undefined => readIdentifier(members, name, options.text)
@@ -41,7 +44,7 @@ export function readClaims(members: Members, options: ClaimOptions): Claims {
     clientId: sharedText(identifier('client_id') ?? identifier('azp')),
     iss: sharedText(readText(members, 'iss')),
     audience: sharedList(readList(members, 'aud')),
-    scopes: sharedList(readScopes(members)),
+    scopes: readScopes(members),
     tokenType: sharedText(readText(members, 'token_type')),
     expSec: expSec !== undefined && expSec >= NEVER ? undefined : expSec,
     nbfSec: nbfSec !== undefined && nbfSec >= NEVER ? undefined : nbfSec,
@@ -62,7 +65,8 @@ function sharedText(text: string | undefined): string | undefined {
 function sharedList(items: readonly string[]): readonly string[] {
   const frozen = Object.freeze(items)
   // No item begins where another ends; a text that reads like a list's key is told from it by what it leads to.
-  const key = items.map((item) => `${item.length}:${item}`).join('')
+  let key = ''
+  for (const item of items) key += `${item.length}:${item}`
   if (key.length > LONGEST_SHARED) return frozen
   const known = shared.get(key)
   if (typeof known === 'object') return known
@@ -101,8 +105,18 @@ function readList(members: Members, name: string): readonly string[] {
 /** SimpleIdServer and Synapse send a list, Gluu says `scopes`. */
 function readScopes(members: Members): readonly string[] {
   const name = read(members, 'scope') === undefined ? 'scopes' : 'scope'
-  return readList(members, name).flatMap((item) => item.split(' ').filter((word) => word !== ''))
+  const items = readList(members, name)
+  const [text = ''] = items
+  if (items.length > 1 || text.length > LONGEST_SHARED) return sharedList(items.flatMap(words))
+  const known = scopesOf.get(text)
+  if (known !== undefined) return known
+  const scopes = sharedList(words(text))
+  if (scopesOf.size >= MOST_SHARED) scopesOf.clear()
+  scopesOf.set(text, scopes)
+  return scopes
 }
+
+const words = (text: string): readonly string[] => text.split(' ').filter((word) => word !== '')
 
 function readIdentifier(members: Members, name: string, text: string): string | undefined {
   const value = read(members, name)

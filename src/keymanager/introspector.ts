@@ -113,7 +113,9 @@ export function createIntrospector(
   /** One POST, by this own token or as a client. */
   const post = async (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
     try {
-      const http = await clients()
+      // No await where there is nothing to wait for: each is a turn of the microtask queue on every miss.
+      const found = clients()
+      const http = found instanceof Promise ? await found : found
       if (http === undefined) return noCall('the introspection endpoint is not known: discovery has not succeeded', 0)
       const form = new URLSearchParams({ token })
       if (settings.tokenTypeHint !== undefined) form.set('token_type_hint', settings.tokenTypeHint)
@@ -124,7 +126,10 @@ export function createIntrospector(
       }
       if (held !== undefined) Object.assign(headers, { authorization: `Bearer ${held.value}` })
       else if (authenticate === undefined) return noCall('there is no own token', 0)
-      else await authenticate({ url: http.url, headers, form })
+      else {
+        const signing = authenticate({ url: http.url, headers, form })
+        if (signing !== undefined) await signing
+      }
       const traced = trace?.call(http.url)
       if (traced !== undefined) Object.assign(headers, traced.headers)
       const result = await http.client.post(headers, form.toString())
@@ -139,14 +144,25 @@ export function createIntrospector(
   }
 
   /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
-  const call = async (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
-    const outcome = await post(token, held, trace)
-    if (ownToken === undefined || held === undefined || !isUnauthorized(outcome)) return outcome
-    const next = await ownToken.refused(held)
+  const call = (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
+    const outcome = post(token, held, trace)
+    return ownToken === undefined || held === undefined ? outcome : renewed(token, held, ownToken, outcome, trace)
+  }
+
+  const renewed = async (
+    token: string,
+    held: Held,
+    own: OwnToken,
+    first: Promise<Introspected>,
+    trace?: CheckTrace,
+  ): Promise<Introspected> => {
+    const outcome = await first
+    if (!isUnauthorized(outcome)) return outcome
+    const next = await own.refused(held)
     if (next.kind === 'unavailable') return { ...outcome, retryAfterMs: next.retryAfterMs }
     const again = await post(token, next.token, trace)
     // Nobody waits for what comes of it: this call had its second try.
-    if (isUnauthorized(again)) void ownToken.refused(next.token)
+    if (isUnauthorized(again)) void own.refused(next.token)
     return again
   }
 

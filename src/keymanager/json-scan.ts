@@ -9,6 +9,8 @@ const DEEPEST = 32
 /** Members that decide something: product section 4. */
 const DECISIVE: ReadonlySet<string> = new Set(['active', 'exp', 'nbf', 'scope', 'aud', 'iss', 'client_id', 'cnf'])
 
+const LENGTHS: ReadonlySet<number> = new Set([...DECISIVE].map((name) => name.length))
+
 /** `client_id` with each character as `\\uXXXX`: a longer spelling cannot be a decisive name. */
 const LONGEST_SPELLING = 'client_id'.length * 6
 
@@ -31,6 +33,7 @@ export interface JsonScan {
 /** Never throws, whatever the text. */
 export function scanJson(text: string): JsonScan {
   const seen = new Set<string>()
+  const hasEscapes = text.includes('\\')
   let depth = 0
   let isTopLevelObject = false
   let nameComesNext = false
@@ -42,8 +45,9 @@ export function scanJson(text: string): JsonScan {
     switch (character) {
       case QUOTE: {
         const start = at
-        at = endOfString(text, at)
-        if (nameComesNext && depth === 1 && isTopLevelObject) {
+        // Without an escape the next quote is the end.
+        at = hasEscapes ? endOfString(text, at) : text.indexOf('"', at) + 1 || text.length
+        if (nameComesNext && depth === 1 && isTopLevelObject && (hasEscapes || LENGTHS.has(at - 1 - start))) {
           const name = decisiveName(text.slice(start, at - 1))
           if (name !== undefined) {
             if (seen.has(name)) return { problem: 'a repeated member', visited: at }
