@@ -2,7 +2,13 @@
 import type { Allowed, AllowedWithoutToken, CacheResult, Decision, Denied } from '../authz/ports.ts'
 import { type RefusalSettings, refusalFor } from './refusal.ts'
 import { checkResponse, DECISION_ID, DECISION_ID_LENGTH, type Metadata, removals, Template } from './reply-message.ts'
-import { createClaimReader, type HeaderRules, headersFor, headersToRemove } from './upstream-headers.ts'
+import {
+  createClaimReader,
+  type HeaderRules,
+  headersFor,
+  headersToRemove,
+  type UpstreamHeader,
+} from './upstream-headers.ts'
 
 export interface ReplySettings extends RefusalSettings, HeaderRules {
   /** Claims for dynamic metadata besides the standard ones. */
@@ -12,7 +18,7 @@ export interface ReplySettings extends RefusalSettings, HeaderRules {
 export interface ReplyEncoder {
   /**
    * The CheckResponse for a decision; a fresh buffer every time. `decisionId`: 21 ASCII characters.
-   * On a memory hit it is a copy of what the answer keeps, with two slots filled in.
+   * On a memory hit it is a copy of what the answer keeps, with two places filled in.
    */
   encode(decision: Decision, decisionId: string): Buffer
 }
@@ -20,20 +26,11 @@ export interface ReplyEncoder {
 /** Scopes come from routes, and so do the texts of challenges: bounded, the oldest goes first. */
 const MOST_TEMPLATES = 1024
 
-/** Metadata members of our own, which no claim may replace. */
-const OWN_MEMBERS: ReadonlySet<string> = new Set([
-  'reason',
-  'decision_id',
-  'cache',
-  'sub',
-  'client_id',
-  'username',
-  'scope',
-  'iss',
-  'aud',
-  'exp',
-  'max_age_seconds',
-])
+/** Metadata members of an allow, which no claim may replace; those asked for besides stand between them. */
+const FIRST_MEMBERS = ['reason', 'cache', 'sub', 'client_id', 'username', 'scope', 'iss', 'aud', 'exp'] as const
+/** `patch` finds these two by their distance from the end. */
+const LAST_MEMBERS = ['decision_id', 'max_age_seconds'] as const
+const OWN_MEMBERS: ReadonlySet<string> = new Set([...FIRST_MEMBERS, ...LAST_MEMBERS])
 
 /** Builds replies for one configuration; another encoder never uses what this one left in an answer's reply slot. */
 export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
@@ -41,30 +38,30 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
   const refusals = new Map<string, Template>()
   const withoutToken = new Map<string, Template>()
   const metadataClaims = [...new Set(settings.metadataClaims)].filter((name) => !OWN_MEMBERS.has(name))
+  const names = [...FIRST_MEMBERS, ...metadataClaims, ...LAST_MEMBERS]
 
   const allow = ({ answer, cache, maxAgeSeconds }: Allowed, decisionId: string): Buffer => {
     const { claims } = answer
     const set = headersFor(claims, settings)
-    const names = set.map((header) => header.name)
-    const remove = remembered(removalsBySet, names.join(' '), () =>
-      removals(headersToRemove(new Set(names), settings, false)),
+    const remove = remembered(removalsBySet, namesOf(set), () =>
+      removals(headersToRemove(new Set(set.map((header) => header.name)), settings, false)),
     )
     const claimOf = createClaimReader(claims)
-    return checkResponse({ kind: 'ok', set, remove }, [
-      ['reason', 'allowed'],
-      ['cache', cache],
-      ['sub', claims.sub],
-      ['client_id', claims.clientId],
-      ['username', claims.username],
-      ['scope', presentList(claims.scopes)],
-      ['iss', claims.iss],
-      ['aud', presentList(claims.audience)],
-      ['exp', claims.expSec],
-      ...metadataClaims.map((name) => [name, claimOf(name)] as const),
-      // `patch` finds these two by their distance from the end.
-      ['decision_id', decisionId],
-      ['max_age_seconds', maxAgeSeconds],
-    ])
+    const values = [
+      'allowed',
+      cache,
+      claims.sub,
+      claims.clientId,
+      claims.username,
+      presentList(claims.scopes),
+      claims.iss,
+      presentList(claims.audience),
+      claims.expSec,
+      ...metadataClaims.map(claimOf),
+      decisionId,
+      maxAgeSeconds,
+    ]
+    return checkResponse({ kind: 'ok', set, remove }, { names, values })
   }
 
   const withoutTokenTemplate = ({ reason, otherScheme }: AllowedWithoutToken): Template =>
@@ -107,11 +104,16 @@ function patch(reply: Buffer, decisionId: string, maxAgeSeconds: number): Buffer
   return reply
 }
 
-const withoutClaims = (reason: string, cache: CacheResult): Metadata => [
-  ['reason', reason],
-  ['cache', cache],
-  ['decision_id', DECISION_ID],
-]
+const withoutClaims = (reason: string, cache: CacheResult): Metadata => ({
+  names: ['reason', 'cache', 'decision_id'],
+  values: [reason, cache, DECISION_ID],
+})
+
+function namesOf(headers: readonly UpstreamHeader[]): string {
+  let names = ''
+  for (const { name } of headers) names += `${name} `
+  return names
+}
 
 /** An empty list is an absent one. */
 function presentList(items: readonly string[]): readonly string[] | undefined {

@@ -30,8 +30,11 @@ export interface RefusalBody {
   readonly body: string
 }
 
-/** Members of the dynamic metadata, in order; those without a value that JSON can hold are left out. */
-export type Metadata = readonly (readonly [name: string, value: unknown])[]
+/** Members of the dynamic metadata, in order: the values of `names`. What JSON cannot hold, undefined too, is left out. */
+export interface Metadata {
+  readonly names: readonly string[]
+  readonly values: readonly unknown[]
+}
 
 const writer = new WireWriter()
 
@@ -41,9 +44,8 @@ const writer = new WireWriter()
  */
 export function checkResponse(body: OkBody | RefusalBody, metadata: Metadata): Buffer {
   writer.begin()
-  for (let index = metadata.length - 1; index >= 0; index -= 1) {
-    const [name, value] = metadata[index] ?? ['']
-    if (value !== undefined) writeMember(writer, name, value)
+  for (let index = metadata.names.length - 1; index >= 0; index -= 1) {
+    writeMember(writer, metadata.names[index] ?? '', metadata.values[index])
   }
   writer.embed(4, 0)
   const status = body.kind === 'ok' ? writeOk(body) : writeRefusal(body)

@@ -22,13 +22,11 @@ export interface UpstreamHeader {
 /** The headers that these claims fill, in the order of the configuration; no name twice. */
 export function headersFor(claims: Claims, rules: HeaderRules): readonly UpstreamHeader[] {
   const headers: UpstreamHeader[] = []
-  const names = new Set<string>()
   const claimOf = createClaimReader(claims)
   for (const { header, claim } of rules.upstreamHeaders) {
-    if (names.has(header)) continue
+    if (headers.some(({ name }) => name === header)) continue
     const value = headerValue(claimOf(claim))
     if (value === undefined) continue
-    names.add(header)
     headers.push({ name: header, value })
   }
   return headers

@@ -51,7 +51,7 @@ function basicAuthentication(basic: Extract<ClientMethod, { kind: 'basic' }>): C
   }
   const authorization = basic.encoding === 'form' ? formBasic(username, password) : rawBasic(username, password)
   return ({ headers }) => {
-    Object.assign(headers, { authorization })
+    headers['authorization'] = authorization
   }
 }
 

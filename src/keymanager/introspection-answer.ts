@@ -71,8 +71,8 @@ type JsonResult =
 
 function readJson(answer: RawAnswer): JsonResult {
   if (answer.oversized === true) return refused('the body is longer than keyManager.maxAnswerSize')
-  const encoding = answer.headers['content-encoding'] ?? 'identity'
-  if (typeof encoding !== 'string' || encoding.trim().toLowerCase() !== 'identity') {
+  const encoding = answer.headers['content-encoding']
+  if (encoding !== undefined && (typeof encoding !== 'string' || encoding.trim().toLowerCase() !== 'identity')) {
     return refused('the body has a Content-Encoding, and none was asked for')
   }
   if (answer.body.length === 0) return refused('the body is empty')
@@ -100,6 +100,7 @@ function readJson(answer: RawAnswer): JsonResult {
 }
 
 function contentTypeProblem(value: AnswerHeaders[string]): string | undefined {
+  if (value === 'application/json') return undefined
   if (typeof value !== 'string') return 'the Content-Type is missing or repeated'
   const type = (value.split(';', 1)[0] ?? '').trim().toLowerCase()
   if (JSON_TYPE.test(type)) return undefined

@@ -124,7 +124,7 @@ export function createIntrospector(
         'accept-encoding': 'identity',
         'content-type': 'application/x-www-form-urlencoded',
       }
-      if (held !== undefined) Object.assign(headers, { authorization: `Bearer ${held.value}` })
+      if (held !== undefined) headers['authorization'] = `Bearer ${held.value}`
       else if (authenticate === undefined) return noCall('there is no own token', 0)
       else {
         const signing = authenticate({ url: http.url, headers, form })

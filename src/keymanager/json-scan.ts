@@ -6,10 +6,12 @@
 /** Nesting allowed; the top-level object is 1. */
 const DEEPEST = 32
 
-/** Members that decide something: product section 4. */
-const DECISIVE: ReadonlySet<string> = new Set(['active', 'exp', 'nbf', 'scope', 'aud', 'iss', 'client_id', 'cnf'])
+/** Members that decide something (product section 4), each with a bit of its own. */
+const DECISIVE: ReadonlyMap<string, number> = new Map(
+  ['active', 'exp', 'nbf', 'scope', 'aud', 'iss', 'client_id', 'cnf'].map((name, index) => [name, 1 << index]),
+)
 
-const LENGTHS: ReadonlySet<number> = new Set([...DECISIVE].map((name) => name.length))
+const LENGTHS: ReadonlySet<number> = new Set([...DECISIVE.keys()].map((name) => name.length))
 
 /** `client_id` with each character as `\\uXXXX`: a longer spelling cannot be a decisive name. */
 const LONGEST_SPELLING = 'client_id'.length * 6
@@ -32,7 +34,7 @@ export interface JsonScan {
 
 /** Never throws, whatever the text. */
 export function scanJson(text: string): JsonScan {
-  const seen = new Set<string>()
+  let seen = 0
   const hasEscapes = text.includes('\\')
   let depth = 0
   let isTopLevelObject = false
@@ -48,11 +50,9 @@ export function scanJson(text: string): JsonScan {
         // Without an escape the next quote is the end.
         at = hasEscapes ? endOfString(text, at) : text.indexOf('"', at) + 1 || text.length
         if (nameComesNext && depth === 1 && isTopLevelObject && (hasEscapes || LENGTHS.has(at - 1 - start))) {
-          const name = decisiveName(text.slice(start, at - 1))
-          if (name !== undefined) {
-            if (seen.has(name)) return { problem: 'a repeated member', visited: at }
-            seen.add(name)
-          }
+          const bit = bitOf(text.slice(start, at - 1))
+          if ((seen & bit) !== 0) return { problem: 'a repeated member', visited: at }
+          seen |= bit
         }
         break
       }
@@ -93,10 +93,11 @@ function endOfString(text: string, start: number): number {
   return Math.min(at, text.length)
 }
 
-function decisiveName(spelling: string): string | undefined {
-  if (spelling.length > LONGEST_SPELLING) return undefined
+/** 0: a name that decides nothing. */
+function bitOf(spelling: string): number {
+  if (spelling.length > LONGEST_SPELLING) return 0
   const name = spelling.includes('\\') ? plainName(spelling) : spelling
-  return name !== undefined && DECISIVE.has(name) ? name : undefined
+  return name === undefined ? 0 : (DECISIVE.get(name) ?? 0)
 }
 
 function plainName(spelling: string): string | undefined {

@@ -74,118 +74,143 @@ export function createPostClient(options: PostClientOptions): PostClient {
     keepAliveTimeout: Math.min(IDLE_MS, connectionAgeMs),
     keepAliveMaxTimeout: connectionAgeMs,
   }
-  const pooled = { ...shared, connections: options.connections, clientTtl: connectionAgeMs }
+  const pooled = { ...shared, connections: options.connections }
   const createDispatcher = (): Dispatcher =>
     options.proxy === undefined
       ? new Pool(origin, { ...pooled, connect })
       : new ProxyAgent({ ...pooled, uri: options.proxy, requestTls: options.tls, connectTimeout: connectTimeoutMs })
   const createFresh = (): Dispatcher =>
     options.proxy === undefined ? new Client(origin, { ...shared, connect }) : createDispatcher()
-  const dispatcher = createDispatcher()
+
+  let dispatcher = createDispatcher()
+  let bornAtMs = clock.monotonicMs()
+  /** Replaced, and finishing what is under way on them. */
+  const retired = new Set<Dispatcher>()
+  /** undici's own `clientTtl` reads the clock for every busy connection at every call. */
+  const youngDispatcher = (): Dispatcher => {
+    if (clock.monotonicMs() - bornAtMs < connectionAgeMs) return dispatcher
+    const old = dispatcher
+    retired.add(old)
+    void closeQuietly(old).then(() => retired.delete(old))
+    dispatcher = createDispatcher()
+    bornAtMs = clock.monotonicMs()
+    return dispatcher
+  }
 
   const post: PostClient['post'] = (headers, body) =>
     new Promise((resolve) => {
       const request = { origin, path: pathname + search, method: 'POST', headers, body } as const
+      const { maxAnswerSize } = options
       let exchange: Exchange
+      let fresh: Dispatcher | undefined
       const finish = (result: HttpResult): void => {
         stopTimer()
+        if (fresh !== undefined) destroyQuietly(fresh)
         resolve(result)
       }
       const stopTimer = clock.after(timeoutMs, () => {
         exchange.abandon()
         finish({ ok: false, kind: 'timeout', detail: `no complete answer within ${timeoutMs} ms` })
       })
-      exchange = send(dispatcher, request, options.maxAnswerSize, finish, (error) => {
+      exchange = new Exchange(maxAnswerSize, finish, (error) => {
         if (!wasClosedUnderCall(error)) return finish({ ok: false, ...translateFailure(error) })
         // The server closed a kept connection just as we used it, or broke off: once more, on one surely new.
-        const fresh = createFresh()
-        const done = (result: HttpResult): void => {
-          fresh.destroy().catch(() => undefined)
-          finish(result)
-        }
-        exchange = send(fresh, request, options.maxAnswerSize, done, (again) =>
-          done({ ok: false, ...translateFailure(again) }),
-        )
-        exchange.whenAbandoned = () => fresh.destroy().catch(() => undefined)
+        fresh = createFresh()
+        exchange = new Exchange(maxAnswerSize, finish, (again) => finish({ ok: false, ...translateFailure(again) }))
+        exchange.send(fresh, request)
       })
+      exchange.send(youngDispatcher(), request)
     })
 
   return {
     post,
     async close() {
-      const stopTimer = clock.after(timeoutMs, () => dispatcher.destroy().catch(() => undefined))
-      await dispatcher.close().catch(() => undefined)
+      const all = [dispatcher, ...retired]
+      const stopTimer = clock.after(timeoutMs, () => {
+        for (const each of all) destroyQuietly(each)
+      })
+      await Promise.all(all.map(closeQuietly))
       stopTimer()
     },
   }
 }
 
-interface Exchange {
-  /** Destroys the connection; nothing is reported afterwards. */
-  abandon(): void
-  whenAbandoned: (() => void) | undefined
-}
+const closeQuietly = (dispatcher: Dispatcher): Promise<void> => dispatcher.close().catch(() => undefined)
+const destroyQuietly = (dispatcher: Dispatcher): void => void dispatcher.destroy().catch(() => undefined)
 
 /** One request on one dispatcher: exactly one of `answered` and `failed` is called, unless it was abandoned. */
-function send(
-  dispatcher: Dispatcher,
-  request: Dispatcher.DispatchOptions,
-  maxAnswerSize: number,
-  answered: (answer: HttpAnswer) => void,
-  failed: (error: unknown) => void,
-): Exchange {
-  let settled = false
-  let controller: Dispatcher.DispatchController | undefined
-  let status = 0
-  let headers: AnswerHeaders = {}
-  let size = 0
-  const chunks: Buffer[] = []
-  const exchange: Exchange = {
-    whenAbandoned: undefined,
-    abandon() {
-      settled = true
-      controller?.abort(new Error('abandoned'))
-      exchange.whenAbandoned?.()
-    },
+class Exchange implements Dispatcher.DispatchHandler {
+  private readonly maxAnswerSize: number
+  private readonly answered: (answer: HttpAnswer) => void
+  private readonly failed: (error: unknown) => void
+  private settled = false
+  private controller: Dispatcher.DispatchController | undefined
+  private status = 0
+  private headers: AnswerHeaders = {}
+  private size = 0
+  private first: Buffer | undefined
+  private more: Buffer[] | undefined
+
+  constructor(maxAnswerSize: number, answered: (answer: HttpAnswer) => void, failed: (error: unknown) => void) {
+    this.maxAnswerSize = maxAnswerSize
+    this.answered = answered
+    this.failed = failed
   }
-  const answer = (oversized: boolean): void => {
-    if (settled) return
-    settled = true
-    answered({ ok: true, status, headers, body: oversized ? new Uint8Array() : Buffer.concat(chunks), oversized })
+
+  send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): void {
+    try {
+      dispatcher.dispatch(request, this)
+    } catch (error) {
+      this.fail(error)
+    }
   }
-  const fail = (error: unknown): void => {
-    if (settled) return
-    settled = true
-    failed(error)
+
+  /** Destroys the connection; nothing is reported afterwards. */
+  abandon(): void {
+    this.settled = true
+    this.controller?.abort(new Error('abandoned'))
   }
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started
-      // Abandoned while it waited for its connection: not one byte is sent.
-      if (settled) started.abort(new Error('abandoned'))
-    },
-    onResponseStart(_controller, statusCode, received) {
-      status = statusCode
-      headers = received
-    },
-    onResponseData(current, chunk) {
-      size += chunk.length
-      if (size <= maxAnswerSize) {
-        chunks.push(chunk)
-        return
-      }
-      answer(true)
-      current.abort(new Error('too large'))
-    },
-    onResponseEnd: () => answer(false),
-    onResponseError: (_controller, error) => fail(error),
+
+  onRequestStart(started: Dispatcher.DispatchController): void {
+    this.controller = started
+    // Abandoned while it waited for its connection: not one byte is sent.
+    if (this.settled) started.abort(new Error('abandoned'))
   }
-  try {
-    dispatcher.dispatch(request, handler)
-  } catch (error) {
-    fail(error)
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
+    this.status = status
+    this.headers = headers
   }
-  return exchange
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.size += chunk.length
+    if (this.size > this.maxAnswerSize) {
+      this.answer(new Uint8Array(), true)
+      controller.abort(new Error('too large'))
+    } else if (this.first === undefined) this.first = chunk
+    else if (this.more === undefined) this.more = [this.first, chunk]
+    else this.more.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.answer(this.more === undefined ? (this.first ?? new Uint8Array()) : Buffer.concat(this.more), false)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.fail(error)
+  }
+
+  private answer(body: Uint8Array, oversized: boolean): void {
+    if (this.settled) return
+    this.settled = true
+    this.answered({ ok: true, status: this.status, headers: this.headers, body, oversized })
+  }
+
+  private fail(error: unknown): void {
+    if (this.settled) return
+    this.settled = true
+    this.failed(error)
+  }
 }
 
 export interface FetchOptions {

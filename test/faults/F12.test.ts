@@ -1,6 +1,7 @@
 import dns from 'node:dns'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
+import { systemClock } from '../../src/clock.ts'
 import { basicConfig, startTestApp, type TestApp } from '../support/app.ts'
 import { type CheckClient, connectChecks, httpCheck } from '../support/check-client.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
@@ -8,7 +9,6 @@ import { inSeconds, seenIn } from '../support/pair.ts'
 import { FIGURES } from './figures.ts'
 
 const systemLookup = dns.lookup
-const systemNow = Date.now
 
 /** What the system's resolver says, but for `idp.test`. */
 function resolver(address: () => string): typeof dns.lookup {
@@ -23,6 +23,8 @@ function resolver(address: () => string): typeof dns.lookup {
 describe("F12 the key manager's address changes", () => {
   const active = { body: { active: true, exp: inSeconds(3600) } }
   let address: string
+  /** How far the sidecar's clock is ahead. */
+  let aheadMs: number
   let before: ScriptedKeyManager
   let after: ScriptedKeyManager
   let running: TestApp
@@ -30,12 +32,14 @@ describe("F12 the key manager's address changes", () => {
 
   beforeEach(async () => {
     address = '127.0.0.1'
+    aheadMs = 0
     dns.lookup = resolver(() => address)
     before = await startKeyManager({ host: '127.0.0.1' })
     after = await startKeyManager({ host: '127.0.0.2', port: before.port })
     before.answer(active)
     after.answer(active)
     running = await startTestApp(basicConfig(`http://idp.test:${before.port}/introspect`), {
+      clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs },
       flags: { 'keyManager.startupProbe': 'false', 'keyManager.allowInsecure': 'true' },
     })
     client = connectChecks(running.app.addresses.extAuthz[0] ?? '')
@@ -43,7 +47,6 @@ describe("F12 the key manager's address changes", () => {
 
   afterEach(async () => {
     dns.lookup = systemLookup
-    Date.now = systemNow
     client.close()
     await running.close()
     await before.close()
@@ -68,8 +71,7 @@ describe("F12 the key manager's address changes", () => {
     // Young connections are kept: it is their age that ends them, nothing else.
     await askMany('young')
     expect(after.requests).to.deep.equal([])
-    // undici reads this clock for the age of a connection.
-    Date.now = () => systemNow() + FIGURES.F12.usedWithinMs
+    aheadMs = FIGURES.F12.usedWithinMs
     const asked = before.requests.length
     await askMany('aged')
     expect(before.requests).to.have.length(asked)
