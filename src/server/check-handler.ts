@@ -44,6 +44,14 @@ const TOO_LATE = deny('key_manager_unavailable', 'decided after the deadline of 
 const STOPPED = deny('key_manager_unavailable', 'the sidecar stops')
 const CANCELLED = deny('key_manager_unavailable', 'cancelled by the caller')
 
+/** Apart from where it is used: what it closes over lives as long as the stream, and that need not be the whole Check. */
+function tellOfCancellation(call: ServerUnaryCall<Buffer, Buffer>, cancellation: Cancellation): void {
+  call.on('cancelled', () => {
+    cancellation.cancelled = true
+    cancellation.whenCancelled?.()
+  })
+}
+
 export interface CheckHandlerDependencies {
   /** The object graph of the newest configuration; read once per call. */
   readonly pipeline: () => Pipeline
@@ -168,10 +176,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       }
     })
     metrics.checksInFlight(1)
-    call.on('cancelled', () => {
-      cancellation.cancelled = true
-      cancellation.whenCancelled?.()
-    })
+    tellOfCancellation(call, cancellation)
     decided
       .then(settle, (thrown: unknown) => {
         report('decide', thrown)
