@@ -2,8 +2,17 @@
 import { createAnswers } from '../../src/authz/answers.ts'
 import { type AuthorizerSettings, createAuthorizer } from '../../src/authz/authorizer.ts'
 import type { LifeSettings } from '../../src/authz/introspection.ts'
-import type { Cancellation, CheckView, Claims, Decision, Introspected, PolicySettings } from '../../src/authz/ports.ts'
+import type {
+  Cancellation,
+  CheckView,
+  Claims,
+  Decision,
+  Introspected,
+  PolicySettings,
+  ReplySlot,
+} from '../../src/authz/ports.ts'
 import { createAnswerCache, createAnswerMemory } from '../../src/cache/answer-cache.ts'
+import { createAnswerKey } from '../../src/cache/answer-key.ts'
 import { createFakeClock } from './clock.ts'
 
 export const OPEN_POLICY: PolicySettings = {
@@ -34,6 +43,22 @@ export function claims(more: Partial<Claims> = {}): Claims {
     ...more,
   }
 }
+
+/** A slot that keeps, for answers made by hand. */
+export function replySlot(): ReplySlot {
+  let keeper: object | undefined
+  let kept: Uint8Array = new Uint8Array()
+  return {
+    copy: (owner) => (owner === keeper ? Buffer.from(kept) : undefined),
+    keep(owner, reply) {
+      keeper = owner
+      kept = Uint8Array.from(reply)
+    },
+  }
+}
+
+/** The store key of a token. */
+export const keyOf = createAnswerKey({ keyManager: 'idp', introspectUrl: 'http://127.0.0.1/', clientIdentity: 'gw' })
 
 export function view(
   more: Partial<Omit<CheckView, 'header'>> & {
@@ -81,7 +106,7 @@ export function createDomain(
   }
   const answers = createAnswers({ cache, introspector, clock, metrics }, life)
   const authorizer = createAuthorizer(
-    { answers, clock, keyOf: (token) => `key of ${token}` },
+    { answers, clock, keyOf },
     {
       policy: { ...OPEN_POLICY, ...options.policy },
       allowCorsPreflight: false,

@@ -1,0 +1,38 @@
+/**
+ * What many tokens have in common, kept once: the members of an answer that every Check is asked about. As a key manager
+ * has few clients, audiences and sets of scopes, a remembered token costs one reference to it.
+ */
+import type { Claims } from '../authz/ports.ts'
+
+export type SharedClaims = Pick<
+  Claims,
+  'clientId' | 'iss' | 'audience' | 'scopes' | 'tokenType' | 'isAccessToken' | 'isBound'
+>
+
+/** Longest combination that is looked up, characters, and how many are held: what a server repeats is short and little. */
+const LONGEST = 4096
+const MOST = 1024
+
+/** Gives equal claims the same frozen object, as far as the bounds go. */
+export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
+  const known = new Map<string, SharedClaims>()
+  return ({ clientId, iss, audience, scopes, tokenType, isAccessToken, isBound }) => {
+    // JSON tells everything apart that these members can hold: undefined is null, which no text or list is.
+    const key = JSON.stringify([clientId, iss, audience, scopes, tokenType, isAccessToken, isBound])
+    const before = known.get(key)
+    if (before !== undefined) return before
+    const shared = Object.freeze({
+      clientId,
+      iss,
+      audience: Object.freeze([...audience]),
+      scopes: Object.freeze([...scopes]),
+      tokenType,
+      isAccessToken,
+      isBound,
+    })
+    if (key.length > LONGEST) return shared
+    if (known.size >= MOST) known.clear()
+    known.set(key, shared)
+    return shared
+  }
+}
