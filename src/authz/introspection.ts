@@ -10,6 +10,9 @@ export interface LifeSettings {
   readonly timestampSkewMs: number
 }
 
+/** Of an answer just made: it is the memory's copy that keeps a reply. */
+const NOT_REMEMBERED: ReplySlot = Object.freeze({ copy: () => undefined, keep() {} })
+
 /** An active answer with its life: min(`activeLifeMs`, `exp` - now), 0 where that is under 1 ms or `nbf` has not come. */
 export function activeAnswer(
   claims: Claims,
@@ -22,21 +25,8 @@ export function activeAnswer(
     claims,
     storedAtMs: nowMonotonicMs,
     lifeMs: activeLife(claims, nowWallMs, settings.activeLifeMs),
-    reply: createReplySlot(),
+    reply: NOT_REMEMBERED,
   })
-}
-
-/** For one owner; nothing is kept yet. */
-export function createReplySlot(): ReplySlot {
-  let keeper: object | undefined
-  let kept: Uint8Array = new Uint8Array()
-  return {
-    copy: (owner) => (owner === keeper ? Buffer.from(kept) : undefined),
-    keep(owner, reply) {
-      keeper = owner
-      kept = Uint8Array.from(reply)
-    },
-  }
 }
 
 function activeLife(claims: Claims, nowWallMs: number, longestMs: number): number {

@@ -57,7 +57,10 @@ export interface Claims {
   readonly json: string
 }
 
-/** What is remembered. Frozen, but for the reply slot. */
+/**
+ * What is remembered. Nobody changes one: frozen as it was made, a copy of what is remembered as `AnswerCache` hands it
+ * out, good for the Check that asked.
+ */
 export type Answer = ActiveAnswer | InactiveAnswer
 
 export interface ActiveAnswer {
@@ -141,7 +144,10 @@ export interface Introspector {
 }
 
 export interface AnswerCache {
-  /** Memory only, synchronous: the hot path. Never returns an answer past its life or `exp`. */
+  /**
+   * Memory only, synchronous: the hot path. Never returns an answer past its life or `exp`. What it returns is to be read
+   * before the next call: texts of an answer that has gone since throw.
+   */
   peek(key: string): Answer | undefined
   /** The shared store, bounded by `storeTimeout`; undefined where none is configured. */
   readonly load: ((key: string) => Promise<Answer | undefined>) | undefined

@@ -4,8 +4,10 @@
  * `exp` by the wall clock.
  */
 import Keyv from 'keyv'
-import type { Answer, AnswerCache, CacheMetrics, Clock } from '../authz/ports.ts'
-import { type BoundedMap, createBoundedMap } from './bounded-map.ts'
+import type { ActiveAnswer, Answer, AnswerCache, CacheMetrics, Clock, InactiveAnswer } from '../authz/ports.ts'
+import { createActiveAnswers } from './active-answers.ts'
+import type { AnswerStore } from './answer-store.ts'
+import { createInactiveAnswers } from './inactive-answers.ts'
 
 export interface AnswerCacheSettings {
   /** Entries of active answers. */
@@ -16,19 +18,14 @@ export interface AnswerCacheSettings {
 
 /** Memory that outlives a reload: entries of another key manager are unreachable, their keys differ. */
 export interface AnswerMemory {
-  readonly active: BoundedMap<Entry>
-  readonly inactive: BoundedMap<Entry>
-}
-
-/** What Keyv writes without a serialiser: the same object comes back, which is why answers are frozen. */
-interface Entry {
-  readonly value: Answer
+  readonly active: AnswerStore<ActiveAnswer>
+  readonly inactive: AnswerStore<InactiveAnswer>
 }
 
 export function createAnswerMemory(settings: AnswerCacheSettings): AnswerMemory {
   return {
-    active: createBoundedMap(settings.capacity),
-    inactive: createBoundedMap(settings.inactiveCapacity),
+    active: createActiveAnswers(settings.capacity),
+    inactive: createInactiveAnswers(settings.inactiveCapacity),
   }
 }
 
@@ -44,8 +41,8 @@ export function createAnswerCache(
     return !answer.active || answer.claims.expSec === undefined || answer.claims.expSec * 1000 > clock.wallMs()
   }
 
-  const read = (store: BoundedMap<Entry>, key: string): Answer | undefined => {
-    const answer = store.get(key)?.value
+  const read = (store: AnswerStore<Answer>, key: string): Answer | undefined => {
+    const answer = store.get(key)
     if (answer === undefined) return undefined
     if (alive(answer)) return answer
     store.delete(key)
@@ -65,31 +62,39 @@ export function createAnswerCache(
       memory.inactive.delete(key)
       // Keyv 5.6: a time to live of 0 or NaN would be for ever.
       if (!(answer.lifeMs >= 1)) return
-      const writer = answer.active ? writers.active : writers.inactive
-      void writer.set(key, answer, answer.lifeMs).catch(() => metrics.cacheOperation('memory', 'set', 'error'))
+      const written = answer.active
+        ? writers.active.set(key, answer, answer.lifeMs)
+        : writers.inactive.set(key, answer, answer.lifeMs)
+      void written.catch(() => metrics.cacheOperation('memory', 'set', 'error'))
     },
   }
 }
 
-function keyvOver(map: BoundedMap<Entry>, metrics: CacheMetrics): Keyv<Answer> {
+/** What Keyv writes without a serialiser: the very object it was given. */
+interface Written<A> {
+  readonly value: A
+}
+
+function keyvOver<A extends Answer>(answers: AnswerStore<A>, metrics: CacheMetrics): Keyv<A> {
+  const isWritten = (value: unknown): value is Written<A> =>
+    typeof value === 'object' && value !== null && 'value' in value
   const store = {
-    get: (key: string) => map.get(key),
-    set: (key: string, value: unknown) => {
-      if (!isEntry(value)) return
-      map.set(key, value)
+    get(key: string): Written<A> | undefined {
+      const value = answers.get(key)
+      return value && { value }
+    },
+    set(key: string, written: unknown) {
+      if (!isWritten(written)) return
+      answers.set(key, written.value)
       metrics.cacheOperation('memory', 'set', 'ok')
     },
-    delete: (key: string) => map.delete(key),
-    clear: () => map.clear(),
+    delete: (key: string) => answers.delete(key),
+    clear: () => answers.clear(),
   }
-  const keyv = new Keyv<Answer>({ store, useKeyPrefix: false })
-  // Without a serialiser the object itself is kept: no JSON on the hit path.
+  const keyv = new Keyv<A>({ store, useKeyPrefix: false })
+  // The answer itself reaches the store, which packs it: no JSON is made of it.
   keyv.serialize = undefined
   keyv.deserialize = undefined
   keyv.on('error', () => metrics.cacheOperation('memory', 'set', 'error'))
   return keyv
-}
-
-function isEntry(value: unknown): value is Entry {
-  return typeof value === 'object' && value !== null && 'value' in value
 }

@@ -4,9 +4,8 @@ import { IMAGE } from '../../bench/servers/node-settings.ts'
 import { activeAnswer, inactiveAnswer } from '../../src/authz/introspection.ts'
 import type { Answer } from '../../src/authz/ports.ts'
 import { type AnswerMemory, createAnswerCache, createAnswerMemory } from '../../src/cache/answer-cache.ts'
-import { createAnswerKey } from '../../src/cache/answer-key.ts'
 import { basicConfig } from '../support/app.ts'
-import { claims } from '../support/authz.ts'
+import { claims, keyOf } from '../support/authz.ts'
 import { type CheckClient, connectChecks, httpCheck } from '../support/check-client.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
@@ -77,7 +76,6 @@ describe('F27 a flood of different bad tokens', () => {
       const clock = createFakeClock()
       const metrics = { cacheOperation() {}, waiterJoined() {} }
       const life = { activeLifeMs: 60_000, inactiveLifeMs: 10_000, timestampSkewMs: 0 }
-      const keyOf = createAnswerKey({ keyManager: 'idp', introspectUrl: 'http://127.0.0.1/', clientIdentity: 'gw' })
       const active = activeAnswer(claims(), clock.wallMs(), clock.monotonicMs(), life)
 
       /** As a Check that misses does: look, then remember; now and then the loop turns. */

@@ -4,7 +4,7 @@ import { createAnswers } from '../../src/authz/answers.ts'
 import { createAuthorizer } from '../../src/authz/authorizer.ts'
 import { createAnswerCache, createAnswerMemory } from '../../src/cache/answer-cache.ts'
 import { systemClock } from '../../src/clock.ts'
-import { OPEN_POLICY, view } from '../support/authz.ts'
+import { keyOf, OPEN_POLICY, view } from '../support/authz.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { inSeconds, type Pair, startPair } from '../support/pair.ts'
 import { FIGURES } from './figures.ts'
@@ -29,7 +29,7 @@ describe('F33 an exception at every await in turn', () => {
       const introspector = { introspect: async () => ({ kind: 'inactive' }) as const, ...fault }
       const life = { activeLifeMs: 1000, inactiveLifeMs: 1000, timestampSkewMs: 0 }
       const authorizer = createAuthorizer(
-        { answers: createAnswers({ cache, introspector, clock, metrics }, life), clock, keyOf: (token) => token },
+        { answers: createAnswers({ cache, introspector, clock, metrics }, life), clock, keyOf },
         { policy: OPEN_POLICY, allowCorsPreflight: false, timestampSkewMs: 0 },
       )
       const cancellation = { cancelled: false, whenCancelled: undefined }

@@ -3,7 +3,7 @@ import Keyv from 'keyv'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { createAnswers } from '../../src/authz/answers.ts'
 import { type AnswerMemory, createAnswerCache, createAnswerMemory } from '../../src/cache/answer-cache.ts'
-import { claims } from '../support/authz.ts'
+import { claims, keyOf } from '../support/authz.ts'
 import { createFakeClock } from '../support/clock.ts'
 import { FIGURES } from './figures.ts'
 
@@ -54,9 +54,9 @@ describe('F39 a store that throws, rejects, or returns undefined', () => {
     const life = { activeLifeMs: 1000, inactiveLifeMs: 1000, timestampSkewMs: 0 }
     const answers = createAnswers({ cache, introspector, clock, metrics }, life)
     for (const times of [1, 2]) {
-      expect(answers.peek('key', undefined)).to.equal(undefined)
+      expect(answers.peek(keyOf('token'), undefined)).to.equal(undefined)
       const cancellation = { cancelled: false, whenCancelled: undefined }
-      const found = await answers.ask('key', 'token', clock.monotonicMs() + 1000, undefined, cancellation)
+      const found = await answers.ask(keyOf('token'), 'token', clock.monotonicMs() + 1000, undefined, cancellation)
       await new Promise((resolve) => setImmediate(resolve))
       expect(found).to.deep.include({ ok: true, cache: 'miss' })
       expect(found.ok && found.answer.active).to.equal(kind === 'active')

@@ -1,6 +1,4 @@
 /** A pipeline for tests of the transport: a scripted authorizer, replies by the loader's codec, and a server around both. */
-
-import { createReplySlot } from '../../src/authz/introspection.ts'
 import type { ActiveAnswer, Allowed, Authorizer, Decision, Denied } from '../../src/authz/ports.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createCheckDecoder } from '../../src/envoy/check-request.ts'
@@ -11,6 +9,7 @@ import type { Pipeline } from '../../src/server/pipeline.ts'
 import { createDecisionLog } from '../../src/telemetry/decision-log.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { replySlot } from './authz.ts'
 
 const answer: ActiveAnswer = {
   active: true,
@@ -30,7 +29,7 @@ const answer: ActiveAnswer = {
   },
   storedAtMs: 0,
   lifeMs: 60_000,
-  reply: createReplySlot(),
+  reply: replySlot(),
 }
 
 export const ALLOWED: Allowed = {

@@ -3,7 +3,8 @@ import { describe, it } from 'mocha'
 import { activeAnswer, inactiveAnswer } from '../../../src/authz/introspection.ts'
 import { createAnswerCache, createAnswerMemory } from '../../../src/cache/answer-cache.ts'
 import { createAnswerKey } from '../../../src/cache/answer-key.ts'
-import { claims } from '../../support/authz.ts'
+import { contentOf } from '../../support/answers.ts'
+import { claims, keyOf } from '../../support/authz.ts'
 import { createFakeClock } from '../../support/clock.ts'
 
 function createCache({ capacity = 2, inactiveCapacity = 2, activeLifeMs = 60_000, inactiveLifeMs = 10_000 } = {}) {
@@ -39,68 +40,82 @@ function createCache({ capacity = 2, inactiveCapacity = 2, activeLifeMs = 60_000
 const written = () => new Promise((resolve) => setImmediate(resolve))
 
 describe('the answer cache', () => {
-  it('gives back the same frozen answer, and counts', async () => {
+  it('gives back the answer as it was, and counts', async () => {
     const { cache, active, seen } = createCache()
     const answer = active()
-    cache.remember('k', answer)
+    cache.remember(keyOf('k'), answer)
     await written()
-    expect(cache.peek('k')).to.equal(answer)
+    expect(contentOf(cache.peek(keyOf('k')))).to.deep.equal(contentOf(answer))
     expect(Object.isFrozen(answer)).to.equal(true)
-    expect(cache.peek('other')).to.equal(undefined)
+    expect(cache.peek(keyOf('other'))).to.equal(undefined)
     expect(seen).to.deep.equal(['memory set ok', 'memory get hit', 'memory get miss'])
   })
 
   it('C31 ends a life at exp by the wall clock, though the monotonic clock has time left', async () => {
     const { cache, clock, active } = createCache()
-    cache.remember('k', active(30))
+    cache.remember(keyOf('k'), active(30))
     await written()
     clock.setWall(clock.wallMs() + 29_999)
-    expect(cache.peek('k')).to.not.equal(undefined)
+    expect(cache.peek(keyOf('k'))).to.not.equal(undefined)
     clock.setWall(clock.wallMs() + 1)
-    expect(cache.peek('k')).to.equal(undefined)
+    expect(cache.peek(keyOf('k'))).to.equal(undefined)
   })
 
   it('C31 ends a life by the monotonic clock, though the wall clock was set back', async () => {
     const { cache, clock, active } = createCache()
-    cache.remember('k', active(3600))
+    cache.remember(keyOf('k'), active(3600))
     await written()
     clock.advance(59_999)
     clock.setWall(clock.wallMs() - 3_600_000)
-    expect(cache.peek('k')).to.not.equal(undefined)
+    expect(cache.peek(keyOf('k'))).to.not.equal(undefined)
     clock.advance(1)
-    expect(cache.peek('k')).to.equal(undefined)
+    expect(cache.peek(keyOf('k'))).to.equal(undefined)
   })
 
   it('evicts the least recently used, each kind in its own budget', async () => {
     const { cache, active, inactive, memory } = createCache()
-    cache.remember('a', active())
-    cache.remember('b', active())
+    cache.remember(keyOf('a'), active())
+    cache.remember(keyOf('b'), active())
     await written()
-    cache.peek('a')
-    for (const key of ['x', 'y', 'z']) cache.remember(key, inactive())
-    cache.remember('c', active())
+    cache.peek(keyOf('a'))
+    for (const key of ['x', 'y', 'z']) cache.remember(keyOf(key), inactive())
+    cache.remember(keyOf('c'), active())
     await written()
-    expect(['a', 'b', 'c'].map((key) => cache.peek(key) !== undefined)).to.deep.equal([true, false, true])
+    expect(['a', 'b', 'c'].map((key) => cache.peek(keyOf(key)) !== undefined)).to.deep.equal([true, false, true])
     expect([memory.active.size(), memory.inactive.size()]).to.deep.equal([2, 2])
   })
 
   it('holds one answer a token: the newer one replaces the older, of whichever kind', async () => {
     const { cache, active, inactive, memory } = createCache()
-    cache.remember('k', active())
+    cache.remember(keyOf('k'), active())
     await written()
-    cache.remember('k', inactive())
+    cache.remember(keyOf('k'), inactive())
     await written()
-    expect(cache.peek('k')?.active).to.equal(false)
+    expect(cache.peek(keyOf('k'))?.active).to.equal(false)
     expect(memory.active.size()).to.equal(0)
+  })
+
+  it('deletes one and clears all, of either kind', () => {
+    const { memory, active, inactive } = createCache()
+    memory.active.set(keyOf('a'), active())
+    memory.inactive.set(keyOf('i'), inactive())
+    expect([memory.active.delete(keyOf('a')), memory.active.delete(keyOf('a'))]).to.deep.equal([true, false])
+    expect([memory.inactive.delete(keyOf('i')), memory.inactive.delete(keyOf('i'))]).to.deep.equal([true, false])
+    memory.active.set(keyOf('a'), active())
+    memory.inactive.set(keyOf('i'), inactive())
+    memory.active.clear()
+    memory.inactive.clear()
+    expect([memory.active.size(), memory.inactive.size()]).to.deep.equal([0, 0])
+    expect([memory.active.get(keyOf('a')), memory.inactive.get(keyOf('i'))]).to.deep.equal([undefined, undefined])
   })
 
   it('regression: an answer not to be remembered still puts the older one out', async () => {
     const { cache, active, inactive } = createCache({ inactiveLifeMs: 0 })
-    cache.remember('k', active())
+    cache.remember(keyOf('k'), active())
     await written()
-    cache.remember('k', inactive())
+    cache.remember(keyOf('k'), inactive())
     await written()
-    expect(cache.peek('k')).to.equal(undefined)
+    expect(cache.peek(keyOf('k'))).to.equal(undefined)
   })
 
   it('C20 C36 the key is a digest that differs by key manager, endpoint and client identity', () => {

@@ -1,8 +1,8 @@
 /** Messages and answers for the tests of the wire, with the loader's codec as the independent reader and writer. */
-import { createReplySlot } from '../../../src/authz/introspection.ts'
 import type { ActiveAnswer, Claims, DenyReason } from '../../../src/authz/ports.ts'
 import type { ReplySettings } from '../../../src/envoy/check-response.ts'
 import { loadedAuthorization } from '../../../src/envoy/definition.ts'
+import { replySlot } from '../../support/authz.ts'
 
 export const DECISION = 'abcdef01-000000000042'
 
@@ -140,7 +140,7 @@ export function claimsOf(changes: Partial<Claims> = {}): Claims {
 }
 
 export function answerOf(claims: Claims): ActiveAnswer {
-  return { active: true, claims, storedAtMs: 0, lifeMs: 60_000, reply: createReplySlot() }
+  return { active: true, claims, storedAtMs: 0, lifeMs: 60_000, reply: replySlot() }
 }
 
 /** One row of product section 2.1's table: HTTP, its name in Envoy's enum, google.rpc code, challenge after the realm, fault. */
