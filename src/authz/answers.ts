@@ -69,24 +69,20 @@ export function createAnswers(
     try {
       const shared = cache.load === undefined ? undefined : await cache.load(key)
       if (shared !== undefined && fresh(shared, maxAgeMs)) return { ok: true, answer: shared, cache: 'shared_hit' }
-      return await introspected(key, token, interest)
+      const result = await introspector.introspect(token, interest)
+      if (result.kind === 'abandoned') return LATE
+      if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
+      const answer =
+        result.kind === 'active'
+          ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
+          : inactiveAnswer(clock.monotonicMs(), settings)
+      // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
+      cache.remember(key, answer)
+      return { ok: true, answer, cache: 'miss' }
     } catch {
       // Ports promise not to reject; where one does, fail closed.
       return { ok: false, failure: { kind: 'malformed', detail: 'an unexpected error while introspecting' } }
     }
-  }
-
-  async function introspected(key: string, token: string, interest: Interest): Promise<Found> {
-    const result = await introspector.introspect(token, interest)
-    if (result.kind === 'abandoned') return LATE
-    if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
-    const answer =
-      result.kind === 'active'
-        ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
-        : inactiveAnswer(clock.monotonicMs(), settings)
-    // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
-    cache.remember(key, answer)
-    return { ok: true, answer, cache: 'miss' }
   }
 
   function board(key: string, token: string, maxAgeMs: number | undefined, trace: CheckTrace | undefined): Flight {
