@@ -19,12 +19,9 @@ export interface ClaimOptions {
   readonly text: string
 }
 
-/** Longest value that is shared, characters, and how many are: what a server repeats is short, and there is little of it. */
-const LONGEST_SHARED = 2048
-const MOST_SHARED = 1024
-
-/** One copy for all the tokens that carry the same scopes, audience, issuer or client. */
-const shared = new Map<string, string | readonly string[]>()
+/** Longest text of scopes whose words are kept, characters, and how many are: what a server repeats is short, and little. */
+const LONGEST_KEPT = 2048
+const MOST_KEPT = 1024
 
 /** By the text that was split. */
 const scopesOf = new Map<string, readonly string[]>()
@@ -41,42 +38,17 @@ export function readClaims(members: Members, options: ClaimOptions): Claims {
   return Object.freeze({
     sub: identifier('sub'),
     username: identifier('username'),
-    clientId: sharedText(identifier('client_id') ?? identifier('azp')),
-    iss: sharedText(readText(members, 'iss')),
-    audience: sharedList(readList(members, 'aud')),
+    clientId: identifier('client_id') ?? identifier('azp'),
+    iss: readText(members, 'iss'),
+    audience: Object.freeze(readList(members, 'aud')),
     scopes: readScopes(members),
-    tokenType: sharedText(readText(members, 'token_type')),
+    tokenType: readText(members, 'token_type'),
     expSec: expSec !== undefined && expSec >= NEVER ? undefined : expSec,
     nbfSec: nbfSec !== undefined && nbfSec >= NEVER ? undefined : nbfSec,
     isAccessToken: !['token_use', 'token_type', 'typ'].some((name) => namesAnotherToken(read(members, name))),
     isBound: cnf !== undefined && Object.keys(cnf).length > 0,
     json: options.text,
   })
-}
-
-function sharedText(text: string | undefined): string | undefined {
-  if (text === undefined || text.length > LONGEST_SHARED) return text
-  const known = shared.get(text)
-  if (typeof known === 'string') return known
-  share(text, text)
-  return text
-}
-
-function sharedList(items: readonly string[]): readonly string[] {
-  const frozen = Object.freeze(items)
-  // No item begins where another ends; a text that reads like a list's key is told from it by what it leads to.
-  let key = ''
-  for (const item of items) key += `${item.length}:${item}`
-  if (key.length > LONGEST_SHARED) return frozen
-  const known = shared.get(key)
-  if (typeof known === 'object') return known
-  share(key, frozen)
-  return frozen
-}
-
-function share(key: string, value: string | readonly string[]): void {
-  if (shared.size >= MOST_SHARED) shared.clear()
-  shared.set(key, value)
 }
 
 /** An own member, `null` read as absence. */
@@ -107,11 +79,11 @@ function readScopes(members: Members): readonly string[] {
   const name = read(members, 'scope') === undefined ? 'scopes' : 'scope'
   const items = readList(members, name)
   const [text = ''] = items
-  if (items.length > 1 || text.length > LONGEST_SHARED) return sharedList(items.flatMap(words))
+  if (items.length > 1 || text.length > LONGEST_KEPT) return Object.freeze(items.flatMap(words))
   const known = scopesOf.get(text)
   if (known !== undefined) return known
-  const scopes = sharedList(words(text))
-  if (scopesOf.size >= MOST_SHARED) scopesOf.clear()
+  const scopes = Object.freeze(words(text))
+  if (scopesOf.size >= MOST_KEPT) scopesOf.clear()
   scopesOf.set(text, scopes)
   return scopes
 }
