@@ -9,7 +9,6 @@ export class Records {
   readonly #bytesEach: number
   readonly #segments: DataView[] = []
 
-  /** `bytesEach`: a multiple of 8. */
   constructor(bytesEach: number) {
     this.#bytesEach = bytesEach
   }

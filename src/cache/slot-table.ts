@@ -23,7 +23,7 @@ export const NO_SLOT = 0
 export class SlotTable {
   readonly #records = new Records(RECORD_BYTES)
   /** The first slot of each bucket. */
-  readonly #heads = new Records(8)
+  readonly #heads = new Records(4)
   readonly #wanted = Buffer.alloc(KEY_BYTES)
   readonly #wantedWords = new DataView(this.#wanted.buffer, this.#wanted.byteOffset, KEY_BYTES)
   /** Odd and random: whoever chooses tokens must not choose which of them share a bucket. */

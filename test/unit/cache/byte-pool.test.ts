@@ -8,6 +8,15 @@ const MB = 1024 * 1024
 
 const bytesOf = (owner: number, length: number): Buffer => Buffer.alloc(length, owner % 251)
 
+/** Numbers that look random, the same ones at each run: each is below what it is asked for. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) % below
+  }
+}
+
 describe('the byte pool', () => {
   it('gives back what was added, whatever its length, while others come and go', () => {
     const pool = new BytePool()
@@ -92,6 +101,29 @@ describe('the byte pool', () => {
       }
       expect(pool.reservedBytes).to.be.at.most(before + count * 1100)
     }
+  })
+
+  it('never lets two have one place, while pages of few cells fill, empty and change their size', () => {
+    const pool = new BytePool()
+    const held: { readonly owner: number; readonly length: number; readonly at: number }[] = []
+    const next = numbers(1)
+    const isWhole = ({ owner, length, at }: (typeof held)[number]): boolean =>
+      pool.copy(at, owner).equals(bytesOf(owner, length))
+    let owner = 0
+    for (let wave = 0; wave < 60; wave++) {
+      // Mostly one size, another one each time; then all but a few go, so that some pages empty and others do not.
+      for (let i = 0; i < 400; i++) {
+        owner += 1
+        const length = [9500, 12_500, 15_500][(wave + (next(4) === 0 ? 1 : 0)) % 3] ?? 0
+        held.push({ owner, length, at: pool.add(owner, bytesOf(owner, length)) })
+      }
+      expect(held.filter((one) => !isWhole(one))).to.deep.equal([])
+      while (held.length > 40) {
+        const [gone] = held.splice(next(held.length), 1)
+        if (gone !== undefined) pool.free(gone.at, gone.owner)
+      }
+    }
+    expect(held.filter((one) => !isWhole(one))).to.deep.equal([])
   })
 
   it('is empty after it was cleared', () => {
