@@ -59,7 +59,9 @@ export async function runCli(
 
 if (import.meta.main) {
   const io: Io = {
-    stdin: process.stdin,
+    get stdin() {
+      return process.stdin
+    },
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
   }
