@@ -11,6 +11,7 @@ import { pinned, pinSelfToLoadCore, SERVER_CORE } from './machine/cores.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { median } from './report/statistics.ts'
 import { provideCli } from './servers/build.ts'
+import { sidecarSettings } from './servers/node-settings.ts'
 import { configuration } from './servers/sidecar.ts'
 import { startKeyManager } from './servers/start.ts'
 
@@ -22,8 +23,9 @@ async function benchStart({ quick, say }: BenchOptions): Promise<BenchResult> {
   const port = await freePort()
   const file = join(dir, 'micro-gw.conf')
   writeFileSync(file, configuration(keyManager.url).replace('listen = "127.0.0.1:0"', `listen = "127.0.0.1:${port}"`))
-  const serve = [process.execPath, provideCli(quick), 'serve', '--config', file]
-  const cache = { NODE_COMPILE_CACHE: join(dir, 'compiled') }
+  const { flags, env } = sidecarSettings()
+  const serve = [process.execPath, ...flags, provideCli(quick), 'serve', '--config', file]
+  const cache = { ...env, NODE_COMPILE_CACHE: join(dir, 'compiled') }
   const nothing: number[] = []
   const plain: number[] = []
   const cached: number[] = []
@@ -31,7 +33,7 @@ async function benchStart({ quick, say }: BenchOptions): Promise<BenchResult> {
     await untilAnswered(serve, cache, port)
     for (let round = 1; round <= rounds; round += 1) {
       nothing.push(await untilExit([process.execPath, '-e', '0']))
-      plain.push(await untilAnswered(serve, {}, port))
+      plain.push(await untilAnswered(serve, env, port))
       cached.push(await untilAnswered(serve, cache, port))
       say(`round ${round} of ${rounds}`)
     }
