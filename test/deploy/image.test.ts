@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { IMAGE } from '../../bench/servers/node-settings.ts'
+import { LICENCES } from '../../scripts/bundle.ts'
 import { freePort } from '../../scripts/envoy.ts'
 import { basicConfig } from '../support/app.ts'
 import { connectChecks, httpCheck } from '../support/check-client.ts'
@@ -148,7 +149,8 @@ describe('the image', function () {
     const installed = locked.filter((path) => existsSync(join(app, path, 'package.json')))
     expect(installed).to.deep.equal(locked.filter((path) => packages[path]?.dev !== true))
     expect(existsSync(join(app, 'node_modules', 'npm'))).to.equal(false)
-    expect(globSync('dist/**/*', { cwd: app }).filter((path) => !/(\/\w[\w-]*|\.js)$/.test(path))).to.deep.equal([])
+    expect(readdirSync(join(app, 'dist')).sort()).to.deep.equal([LICENCES, 'chunks', 'cli.js'])
+    expect(readdirSync(join(app, 'dist', 'chunks')).filter((name) => !name.endsWith('.js'))).to.deep.equal([])
     expect(modulesAbove(app)).to.deep.equal([])
   })
 

@@ -2,11 +2,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
+import { LICENCES } from '../../scripts/bundle.ts'
 import { freePort } from '../../scripts/envoy.ts'
 import { basicConfig } from '../support/app.ts'
 import { connectChecks, httpCheck } from '../support/check-client.ts'
@@ -70,18 +71,16 @@ describe('npm pack', function () {
   })
 
   it('holds what runs, and nothing else', () => {
-    const sources = globSync('src/**/*.ts', { cwd: ROOT }).map((path) =>
-      path.replace(/^src\/(.*)\.ts$/, 'dist/$1.js').replaceAll('\\', '/'),
-    )
+    const built = [`dist/${LICENCES}`, ...reachedFrom('dist/cli.js')]
     const protos = globSync('proto/**/*.proto', { cwd: ROOT })
     const others = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
-    expect([...files].sort()).to.deep.equal([...sources, ...protos, ...others].sort())
+    expect([...files].sort()).to.deep.equal([...built, ...protos, ...others].sort())
   })
 
   it('is plain JavaScript that names no source map and no TypeScript file', () => {
     const installed = join(home, 'node_modules', 'micro-gw-authz', 'dist')
     const odd = globSync('**/*.js', { cwd: installed }).filter((path) =>
-      /sourceMappingURL|from '\.[^']*\.ts'|import\('\.[^']*\.ts'\)/.test(readFileSync(join(installed, path), 'utf8')),
+      /sourceMappingURL|(?:from |import\()"\.[^"\n]*\.ts"/.test(readFileSync(join(installed, path), 'utf8')),
     )
     expect(odd).to.deep.equal([])
   })
@@ -149,6 +148,17 @@ describe('npm run sbom', () => {
     expect(components.filter(({ purl }) => !purl.startsWith('pkg:npm/'))).to.deep.equal([])
   })
 })
+
+/** The file and all that it imports, and these import, by relative names. */
+function reachedFrom(entry: string): readonly string[] {
+  const reached = new Set([entry])
+  for (const file of reached) {
+    const text = readFileSync(join(ROOT, file), 'utf8')
+    const named = text.matchAll(/(?:^import |^\} from |\bimport\()"(\.[^"]+)"/gm)
+    for (const [, name = ''] of named) reached.add(posix.join(dirname(file), name))
+  }
+  return [...reached]
+}
 
 /** Older npm prints a list, newer an object by package name. */
 function filesOf(packed: unknown): readonly string[] {
