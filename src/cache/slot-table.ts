@@ -74,7 +74,7 @@ export class SlotTable {
     return slot
   }
 
-  /** Of a slot that `find` or `oldest` named. */
+  /** Of a slot that `find` or `oldest` named; throws RangeError for one that has no key. */
   remove(slot: number): void {
     this.#takeFromBucket(slot)
     this.#unlink(slot)
@@ -179,7 +179,8 @@ export class SlotTable {
       this.#setHead(bucket, after)
       return
     }
-    while (this.#get(before, CHAIN) !== slot) before = this.#get(before, CHAIN)
+    while (before !== NO_SLOT && this.#get(before, CHAIN) !== slot) before = this.#get(before, CHAIN)
+    if (before === NO_SLOT) throw new RangeError('no such slot')
     this.#set(before, CHAIN, after)
   }
 

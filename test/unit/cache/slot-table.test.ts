@@ -73,6 +73,7 @@ describe('the slot table', () => {
     const serial = table.serial(slot)
     table.remove(slot)
     expect(table.serial(slot)).to.equal(0)
+    expect(() => table.remove(slot)).to.throw(RangeError)
     expect(add(table, keyOf('b'))).to.equal(slot)
     expect(table.serial(slot)).to.not.be.oneOf([0, serial])
     table.clear()
