@@ -20,7 +20,8 @@ async function benchProfile({ quick, say }: BenchOptions): Promise<BenchResult> 
   const inspectorPort = await freePort()
   const { flags, env } = sidecarSettings()
   const sidecar = await startSidecar({
-    cli: provideCli(quick),
+    // From the sources: in the bundle all parts share their files.
+    cli: provideCli(true),
     introspectUrl: keyManager.url,
     node: { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env },
   })
