@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ClientMethod } from './config.ts'
-import { readableFile } from './files.ts'
+import { readPemFile } from './files.ts'
 import type { Report } from './report.ts'
 import { Secret } from './secret.ts'
 import type { Settings } from './settings.ts'
@@ -81,7 +81,7 @@ function readKey(
   report: Report,
 ): { readonly key: Secret; readonly algorithms: readonly string[] } {
   const path = `${section}.assertionKeyFile`
-  const file = readableFile(settings, path, report)
+  const file = readPemFile(settings, path, report)?.path
   const nothing = { key: new Secret(''), algorithms: [] }
   if (file === undefined) {
     if (settings.isMissing(path))

@@ -3,10 +3,10 @@
 import { readHostPort } from './address.ts'
 import type { KeyManagerConfig, KeyManagerTls } from './config.ts'
 import { formatDuration } from './duration.ts'
-import { readableFile } from './files.ts'
 import type { Report } from './report.ts'
 import { readSecurity } from './security-rules.ts'
 import type { Settings } from './settings.ts'
+import { readAuthorities, readPair } from './tls-rules.ts'
 import { introspectionUrl, metadataIssuers, urlProblem } from './url.ts'
 
 const LONGEST_SKEW_MS = 300_000
@@ -183,9 +183,7 @@ function readProxy(settings: Settings, report: Report): string | undefined {
 
 function readTls(settings: Settings, report: Report): KeyManagerTls {
   const base = 'keyManager.tls'
-  const file = (name: string): string | undefined => readableFile(settings, `${base}.${name}`, report)
-  const certFile = file('certFile')
-  const keyFile = file('keyFile')
+  const { certFile, keyFile } = readPair(settings, base, report)
   if (settings.isWritten(`${base}.certFile`) !== settings.isWritten(`${base}.keyFile`)) {
     report.error(base, 'Mutual TLS needs both `certFile` and `keyFile`.')
   }
@@ -200,7 +198,7 @@ function readTls(settings: Settings, report: Report): KeyManagerTls {
   if (serverName !== undefined && !/^[A-Za-z0-9._-]+$/.test(serverName))
     report.error(`${base}.serverName`, 'Must be a host name.')
   return {
-    caFile: file('caFile'),
+    caFile: readAuthorities(settings, `${base}.caFile`, report),
     certFile,
     keyFile,
     minVersion: settings.text(`${base}.minVersion`) === 'TLSv1.3' ? 'TLSv1.3' : 'TLSv1.2',

@@ -1,9 +1,9 @@
 /** `[extAuthz]` and `[admin]`. */
 import { type ReadAddress, readHostPort, readListenAddress } from './address.ts'
 import type { Config, HostPort, ListenAddress } from './config.ts'
-import { readableFile } from './files.ts'
 import type { Report } from './report.ts'
 import type { Settings } from './settings.ts'
+import { readAuthorities, readPair } from './tls-rules.ts'
 import { isLoopback, urlProblem } from './url.ts'
 
 const METRICS = 'b7a.observability.metrics'
@@ -91,9 +91,8 @@ function readResourceMetadata(settings: Settings, report: Report): string | unde
 
 function readListenerTls(settings: Settings, report: Report): Config['extAuthz']['tls'] {
   const base = 'extAuthz.tls'
-  const [certFile, keyFile, clientCaFile] = ['certFile', 'keyFile', 'clientCaFile'].map((name) =>
-    readableFile(settings, `${base}.${name}`, report),
-  )
+  const { certFile, keyFile } = readPair(settings, base, report)
+  const clientCaFile = readAuthorities(settings, `${base}.clientCaFile`, report)
   if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile, clientCaFile }
   if (certFile !== undefined || keyFile !== undefined || clientCaFile !== undefined) {
     report.error(base, 'TLS needs both `certFile` and `keyFile`.')

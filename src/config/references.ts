@@ -112,6 +112,6 @@ function problem(text: string, file?: string): Resolved {
 }
 
 /** A name for a message: no control characters, cut to 200 characters. */
-function printable(name: string): string {
+export function printable(name: string): string {
   return name.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
 }

@@ -8,6 +8,7 @@ import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import type { Config, Loaded } from '../../../src/config/config.ts'
 import { loadConfig } from '../../../src/config/load.ts'
+import { makeCertificates } from '../../support/certificates.ts'
 
 /** What a section's configurations come to. */
 const EXPECTED: Readonly<Record<string, readonly string[]>> = {
@@ -39,10 +40,14 @@ const blocks: readonly Block[] = page.split(/^## /m).flatMap((text) =>
 
 describe('docs/key-managers.md', () => {
   let dir: string
+  let ca: string
   let key: string
 
   before(() => {
     dir = mkdtempSync(join(tmpdir(), 'key-managers-'))
+    const certificates = makeCertificates()
+    ca = certificates.server.ca
+    certificates.remove()
     key = generateKeyPairSync('rsa', { modulusLength: 2048 })
       .privateKey.export({ type: 'pkcs8', format: 'pem' })
       .toString()
@@ -55,7 +60,7 @@ describe('docs/key-managers.md', () => {
     const secret = standIn('secret', 'a-secret\n')
     const text = toml
       .replace(/@file:\{[^}]*\}/g, () => `@file:{${secret}}`)
-      .replace(/^(\w+File) = ".*"$/gm, (_, name) => `${name} = "${standIn(name, key)}"`)
+      .replace(/^(\w+File) = ".*"$/gm, (_, name) => `${name} = "${standIn(name, name === 'caFile' ? ca : key)}"`)
     return loadConfig({ file: standIn('micro-gw.conf', text), env: {} })
   }
 

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { loadConfig } from '../../../src/config/load.ts'
+import { makeCertificates } from '../../support/certificates.ts'
 import { errorsOf, GOOD, inDirectory, load, loadWell, messagesOf } from './writing.ts'
 
 describe('loading a configuration', () => {
@@ -160,7 +161,9 @@ describe('loading a configuration', () => {
         string,
       ]
       writeFileSync(password, 'secret\n')
-      writeFileSync(ca, '-----BEGIN CERTIFICATE-----\n')
+      const made = makeCertificates()
+      writeFileSync(ca, made.server.ca)
+      made.remove()
       writeFileSync(
         file,
         GOOD.replace('"secret"', `"@file:{${password}}"`).concat(`[keyManager.tls]\ncaFile = "${ca}"\n`),
