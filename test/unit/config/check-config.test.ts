@@ -4,7 +4,8 @@ import { Readable } from 'node:stream'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { runCheckConfig } from '../../../src/commands/check-config.ts'
-import { inDirectory } from './writing.ts'
+import { makeCertificates } from '../../support/certificates.ts'
+import { GOOD, inDirectory } from './writing.ts'
 
 const FIXTURES = new URL('../../fixtures/', import.meta.url)
 
@@ -70,4 +71,31 @@ describe('check-config', () => {
     })
     expect((await run(['--config', empty])).status).to.equal(1)
   })
+
+  const garbage = 'garbage.pem'
+  const unusable: readonly (readonly [string, string, string])[] = [
+    ['extAuthz.tls', 'certFile = "server.pem"\nkeyFile = "client.key"', '2: error: extAuthz.tls: '],
+    ['extAuthz.tls', `certFile = "${garbage}"\nkeyFile = "server.key"`, '3: error: extAuthz.tls.certFile: '],
+    [
+      'extAuthz.tls',
+      `certFile = "server.pem"\nkeyFile = "server.key"\nclientCaFile = "${garbage}"`,
+      '5: error: extAuthz.tls.clientCaFile: ',
+    ],
+    ['keyManager.tls', 'certFile = "client.pem"\nkeyFile = "server.key"', '2: error: keyManager.tls: '],
+    ['keyManager.tls', `caFile = "${garbage}"`, '3: error: keyManager.tls.caFile: '],
+  ]
+  for (const [table, keys, said] of unusable) {
+    it(`exits 1 with key and line where TLS could not use the files of [${table}]: ${keys.replaceAll('\n', ', ')}`, async () => {
+      const certificates = makeCertificates()
+      const { directory } = certificates
+      const file = join(directory, 'micro-gw.conf')
+      writeFileSync(join(directory, garbage), '-----BEGIN CERTIFICATE-----\ngarbage\n-----END CERTIFICATE-----\n')
+      writeFileSync(file, `\n[${table}]\n${keys.replace(/= "/g, `= "${directory}/`)}\n${GOOD}`)
+      const { status, out } = await run(['--config', file])
+      expect(status).to.equal(1)
+      expect(out.match(/: error: /g)).to.have.length(1)
+      expect(out).to.include(`${file}:${said}`).and.include('NOT usable')
+      certificates.remove()
+    })
+  }
 })
