@@ -46,19 +46,39 @@ export function readUpstreamHeaders(
   for (const [header, claim] of written instanceof Map ? written : []) {
     const key = `upstreamHeaders.${header}`
     const problem = header === credentialsHeader ? 'is the credentials header' : nameProblem(header)
-    const twin = [...headers.keys()].find(
-      (other) => other !== header && other.replaceAll('_', '-') === header.replaceAll('_', '-'),
-    )
+    const twin = twinOf(header, credentialsHeader, [...headers.keys()])
     if (problem !== undefined) report.error(key, `The header name ${problem}.`)
     else if (twin !== undefined)
-      report.error(key, `Differs from \`${twin}\` only in \`_\`, which many upstreams read alike. Choose another name.`)
+      report.error(key, `Differs from ${twin} only in \`_\`, which many upstreams read alike. Choose another name.`)
     else if (typeof claim !== 'string') report.error(key, 'Must be the name of a claim, in quotes.')
     else headers.set(header, claim)
   }
+  const managed = [...headers.keys()].filter((header) => !(written instanceof Map && written.has(header)))
+  checkCredentialsHeader(credentialsHeader, managed, report)
   return {
     upstreamHeaders: [...headers].filter(([, claim]) => claim !== '').map(([header, claim]) => ({ header, claim })),
     managedHeaders: [...headers.keys()],
   }
+}
+
+/** The credentials would be taken for identity, and removed or overwritten before the upstream whatever is configured. */
+function checkCredentialsHeader(header: string, managed: readonly string[], report: Report): void {
+  const other = managed.find((one) => areAlike(one, header))
+  if (other === undefined) return
+  const what = other === header ? `\`${other}\` is a header` : `Differs only in \`_\` from \`${other}\`, a header`
+  report.error('authConfig.authorizationHeader', `${what} that this sidecar sets or removes itself. Name another.`)
+}
+
+/** What is already there and differs only in `_`, as words. */
+function twinOf(header: string, credentialsHeader: string, managed: readonly string[]): string | undefined {
+  if (areAlike(header, credentialsHeader)) return 'the credentials header'
+  const twin = managed.find((other) => other !== header && areAlike(other, header))
+  return twin === undefined ? undefined : `\`${twin}\``
+}
+
+/** Many upstreams read `_` and `-` alike, as CGI does (RFC 3875 section 4.1.18). */
+function areAlike(one: string, other: string): boolean {
+  return one.replaceAll('_', '-') === other.replaceAll('_', '-')
 }
 
 function nameProblem(header: string): string | undefined {

@@ -92,10 +92,15 @@ export function sidecarRows(): readonly Row[] {
     }),
     row('caching.unsealed', 'boolean', 'Allows a shared store without a key.', { default: false, status: 'later' }),
     row('caching.keyPrefix', 'text', 'Prefix of keys in the shared store.', { default: 'mgw', status: 'later' }),
-    row('authConfig.authorizationHeader', 'text', 'The header that holds the credentials.', {
-      ...wso2,
-      default: 'Authorization',
-    }),
+    row(
+      'authConfig.authorizationHeader',
+      'text',
+      'The header that holds the credentials; none of `[upstreamHeaders]`, defaults included.',
+      {
+        ...wso2,
+        default: 'Authorization',
+      },
+    ),
     row('authConfig.removeAuthHeaderFromOutMessage', 'boolean', 'Whether that header is removed before the upstream.', {
       ...wso2,
       default: true,
