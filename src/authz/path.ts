@@ -1,14 +1,15 @@
 /**
  * Path normalisation for rules: query cut off, `;params` cut from each segment, decoded once, repeated slashes collapsed,
  * dot segments resolved. A path that can be read in two ways has no normal form. Pure.
+ * Which ways: test/property/authz-path.test.ts reads paths as many kinds of servers do.
  */
 
-// In the raw path: an encoded slash or backslash is a separator to some servers and text to others.
-const RAW_AMBIGUOUS = /%2f|%5c/i
-// After one decoding: what a second decoding, or a laxer server, would read differently.
-const DECODED_AMBIGUOUS = /%(?:2e|2f|5c|00|25)|[\\\0#]/i
-// Outside parameters: a delimiter that was hidden by the encoding.
-const HIDDEN_DELIMITER = /[;?]/
+// In the raw path, parameters included: to some servers an encoded delimiter is a delimiter, to others it is text.
+const RAW_AMBIGUOUS = /%(?:2f|5c|3b|3f|23)/i
+// After one decoding: what a second decoding or a laxer server would read differently. Parsers of URLs drop tab, CR and LF.
+const DECODED_AMBIGUOUS = /%[0-9a-f]{2}|[\\\0#\t\r\n]/i
+// Servers differ in whether they cut parameters, or spaces, before they resolve dots: `/a/..;x/b` (Tomcat), `/a/.. /b`.
+const DRESSED_DOTS = /\/\.\.?(?: +|;[^/]*)(?:\/|$)/
 
 /** The normal form, or undefined where the path is ambiguous. `path` is `:path`: query included, nothing decoded. */
 export function normalisePath(path: string): string | undefined {
@@ -17,13 +18,11 @@ export function normalisePath(path: string): string | undefined {
   if (!raw.startsWith('/')) return undefined
   if (RAW_AMBIGUOUS.test(raw)) return undefined
   // Without percent, semicolon, dot or double slash (nearly all paths) there is nothing to do.
-  if (!/[%;.\\\0#\u0080-\uffff]|\/\//.test(raw)) return raw
-  // The parameters are cut, but what is odd in them makes the path odd all the same.
-  const whole = decodeOnce(raw)
-  const decoded = decodeOnce(raw.replace(/;[^/]*/g, ''))
-  if (whole === undefined || DECODED_AMBIGUOUS.test(whole)) return undefined
-  if (decoded === undefined || HIDDEN_DELIMITER.test(decoded)) return undefined
-  return resolveDots(decoded)
+  if (!/[%;.\\\0#\t\r\n\u0080-\uffff]|\/\//.test(raw)) return raw
+  const decoded = decodeOnce(raw)
+  if (decoded === undefined || DECODED_AMBIGUOUS.test(decoded) || DRESSED_DOTS.test(decoded)) return undefined
+  // No delimiter was hidden by the encoding: the parameters are where they were.
+  return resolveDots(decoded.replace(/;[^/]*/g, ''))
 }
 
 function decodeOnce(text: string): string | undefined {
@@ -36,17 +35,26 @@ function decodeOnce(text: string): string | undefined {
   }
 }
 
-function resolveDots(path: string): string {
-  const out: string[] = []
-  const segments = path.split('/')
-  for (const segment of segments) {
-    if (segment === '' || segment === '.') continue
-    if (segment === '..') out.pop()
-    else out.push(segment)
-  }
+/** Undefined where it matters whether slashes are collapsed before (Tomcat, nginx) or after (RFC 3986 section 5.2.4): `/a//../b`. */
+function resolveDots(path: string): string | undefined {
+  const segments = path.split('/').slice(1)
+  const names = walk(collapsed(segments)).join('/')
+  if (collapsed(walk(segments)).join('/') !== names) return undefined
   const last = segments.at(-1)
   const isFolder = last === '' || last === '.' || last === '..'
-  return `/${out.join('/')}${isFolder && out.length > 0 ? '/' : ''}`
+  return `/${names}${isFolder && names !== '' ? '/' : ''}`
+}
+
+const collapsed = (segments: readonly string[]): readonly string[] => segments.filter((segment) => segment !== '')
+
+function walk(segments: readonly string[]): readonly string[] {
+  const walked: string[] = []
+  for (const segment of segments) {
+    if (segment === '.') continue
+    if (segment === '..') walked.pop()
+    else walked.push(segment)
+  }
+  return walked
 }
 
 /** Whether a normal path falls under a pattern: exact, or `/x/*` for `/x`, `/x/` and everything below. */

@@ -16,6 +16,13 @@ describe('path normalisation', () => {
       '/a/..': '/',
       '/caf%C3%A9': '/café',
       '/a/': '/a/',
+      '/a;x/../b': '/b',
+      '/a/%2e%2e/b': '/b',
+      '/a//b/../c': '/a/c',
+      '/a//../..': '/',
+      '/100%25': '/100%',
+      '/E.T./...': '/E.T./...',
+      '/a b%20': '/a b ',
     }
     for (const [path, normal] of Object.entries(cases)) expect(normalisePath(path), path).to.equal(normal)
   })
@@ -45,6 +52,30 @@ describe('path normalisation', () => {
       '/a;%zz/b',
       '/a;x=%252f/b',
       'http://x/a',
+      // A delimiter that appears only after decoding, in parameters too: the rest of the path may be behind it.
+      '/orders/1;y=%3f/../../../pub/z',
+      '/orders/1;y=%3F/z',
+      '/orders/1;y=%3b/z',
+      '/orders/1;y=%23/z',
+      // Dot segments to Tomcat, or to Windows, and names to others.
+      '/orders/..;/pub/z',
+      '/orders/..;x/pub/z',
+      '/orders/.;x',
+      '/orders/%2e%2e;x/pub/z',
+      '/orders/..%20/pub/z',
+      // `..` takes the empty segment, or the one before it.
+      '/orders//../pub/z',
+      '/orders/;x/../pub/z',
+      // Parsers of URLs drop these: `..` again.
+      '/orders/.%09./pub/z',
+      '/or%0ders/1',
+      '/or\nders/1',
+      // Decoded twice: a name that a rule covers, or a delimiter.
+      '/%256frders/1',
+      '/orders/1%253b',
+      '/orders/1%253f/../../pub/z',
+      '/orders/1%2523',
+      '/%c0%ae%c0%ae/z',
     ]
     for (const path of paths) expect(normalisePath(path), path).to.equal(undefined)
   })
