@@ -5,56 +5,34 @@ import { valueByRule } from '../config/effective.ts'
 import { DEFAULT_FILE, loadSettings } from '../config/load.ts'
 import type { Environment } from '../config/references.ts'
 import { describeValue, SETTABLE, type Settings } from '../config/settings.ts'
+import { CONFIGURATION_OPTIONS, readFlags, SET_HELP, SET_USAGE, usage } from './flags.ts'
 import type { Io } from './io.ts'
+import { readPairs } from './pairs.ts'
 
-export const CHECK_CONFIG_HELP = `Usage: micro-gw-authz check-config [--config FILE] [--wso2]
+export const CHECK_CONFIG_HELP = `Usage: micro-gw-authz check-config [--config FILE] [--set KEY=VALUE]... [--wso2]
 
 Reads the configuration as \`serve\` would, and prints every problem with its line.
 
-  --config FILE  default ${DEFAULT_FILE}
-  --wso2         also prints each key of WSO2's that is used: effective value, unit, and how WSO2 reads it
+  --config FILE       default ${DEFAULT_FILE}
+${SET_HELP}  --wso2              also prints each key of WSO2's that is used: effective value, unit, and how WSO2 reads it
 
 Exit status: 0 usable, 1 not usable, 2 wrong usage.
 `
 
-interface Options {
-  readonly file: string | undefined
-  readonly wso2: boolean
-}
-
 /** Exit status 0: usable (warnings and notices may be printed); 1: errors; 2: wrong usage. */
 export async function runCheckConfig(args: readonly string[], env: Environment, io: Io): Promise<number> {
-  if (args.includes('--help') || args.includes('-h')) {
-    io.out(CHECK_CONFIG_HELP)
-    return 0
-  }
-  const options = readOptions(args)
-  if (options === undefined) {
-    io.err(CHECK_CONFIG_HELP)
-    return 2
-  }
-  const { loaded, settings } = loadSettings({ file: options.file, env })
-  const file = options.file ?? DEFAULT_FILE
+  const options = { ...CONFIGURATION_OPTIONS, wso2: { type: 'boolean', default: false } } as const
+  const read = readFlags('check-config', CHECK_CONFIG_HELP, args, options, io)
+  if (!read.ok) return read.exit
+  const { config, set = [], wso2 } = read.values
+  const flags = readPairs(set)
+  if (flags === undefined) return usage('check-config', CHECK_CONFIG_HELP, SET_USAGE, io).exit
+  const { loaded, settings } = loadSettings({ file: config, env, flags: Object.fromEntries(flags) })
+  const file = config ?? DEFAULT_FILE
   for (const problem of loaded.problems) io.out(`${formatProblem(problem, file)}\n`)
-  if (options.wso2 && settings !== undefined) io.out(`\n${describeWso2(settings, loaded)}`)
+  if (wso2 && settings !== undefined) io.out(`\n${describeWso2(settings, loaded)}`)
   io.out(summary(loaded))
   return loaded.ok ? 0 : 1
-}
-
-function readOptions(args: readonly string[]): Options | undefined {
-  let file: string | undefined
-  let wso2 = false
-  for (let index = 0; index < args.length; index++) {
-    const arg = args[index] ?? ''
-    if (arg === '--wso2') wso2 = true
-    else if (arg.startsWith('--config=')) file = arg.slice('--config='.length)
-    else if (arg === '--config') {
-      index += 1
-      file = args[index]
-      if (file === undefined) return undefined
-    } else return undefined
-  }
-  return file === '' ? undefined : { file, wso2 }
 }
 
 /** `file:line: error: key: message`, as compilers write it. */

@@ -5,6 +5,13 @@ import type { Io } from './io.ts'
 type Options = NonNullable<ParseArgsConfig['options']>
 type Values<O extends Options> = ReturnType<typeof parseArgs<{ options: O; strict: true }>>['values']
 
+/** Of every command that loads the configuration; `readPairs` reads what `set` holds. */
+export const CONFIGURATION_OPTIONS = { config: { type: 'string' }, set: { type: 'string', multiple: true } } as const
+
+export const SET_HELP =
+  '  --set KEY=VALUE     sets a key by its path, repeatable, as for serve; stronger than the environment and the file\n'
+export const SET_USAGE = '--set takes KEY=VALUE'
+
 /** Flags, or the exit status where there is nothing more to do: 0 after `--help`, 2 after wrong usage. */
 export type Flags<O extends Options> =
   | { readonly ok: true; readonly values: Values<O> }

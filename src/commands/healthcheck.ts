@@ -3,15 +3,17 @@
 import { request } from 'node:http'
 import { type ChannelCredentials, Client } from '@grpc/grpc-js'
 import type { Config } from '../config/config.ts'
-import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
+import { DEFAULT_FILE, type LoadOptions, loadConfig } from '../config/load.ts'
 import { healthService } from '../envoy/definition.ts'
 import { readChannel, TLS_HELP, TLS_OPTIONS } from './channel.ts'
-import { readFlags, usage } from './flags.ts'
+import { formatProblem } from './check-config.ts'
+import { CONFIGURATION_OPTIONS, readFlags, SET_HELP, SET_USAGE, usage } from './flags.ts'
 import type { Io } from './io.ts'
+import { readPairs } from './pairs.ts'
 
 const TIMEOUT_MS = 2000
 
-export const HEALTHCHECK_HELP = `Usage: micro-gw-authz healthcheck [--address ADDRESS | --admin HOST:PORT] [--config FILE]
+export const HEALTHCHECK_HELP = `Usage: micro-gw-authz healthcheck [--address ADDRESS | --admin HOST:PORT] [--config FILE] [--set KEY=VALUE]...
 
 Asks a running sidecar whether it serves. Without an address it asks where the configuration says it listens:
 the gRPC health service, or /readyz of the admin listener where the ext_authz port speaks TLS.
@@ -19,7 +21,7 @@ the gRPC health service, or /readyz of the admin listener where the ext_authz po
   --address ADDRESS   gRPC health service: 127.0.0.1:9001 or unix:/path
 ${TLS_HELP}  --admin HOST:PORT   /readyz of the admin listener: 127.0.0.1:9797
   --config FILE       default ${DEFAULT_FILE}
-
+${SET_HELP}
 Exit status: 0 serving, 1 not, 2 wrong usage. It waits ${TIMEOUT_MS / 1000} s at most.
 `
 
@@ -33,18 +35,21 @@ export async function runHealthcheck(
   const options = {
     address: { type: 'string' },
     admin: { type: 'string' },
-    config: { type: 'string' },
+    ...CONFIGURATION_OPTIONS,
     ...TLS_OPTIONS,
   } as const
   const read = readFlags('healthcheck', HEALTHCHECK_HELP, args, options, io)
   if (!read.ok) return read.exit
-  const { address, admin, config } = read.values
+  const { address, admin, config, set = [] } = read.values
   if (address !== undefined && admin !== undefined) {
     return usage('healthcheck', HEALTHCHECK_HELP, 'either --address or --admin', io).exit
   }
   const channel = readChannel(read.values)
   if (typeof channel === 'string') return usage('healthcheck', HEALTHCHECK_HELP, channel, io).exit
-  const target = chooseTarget(address, admin, config, env)
+  const flags = readPairs(set)
+  if (flags === undefined) return usage('healthcheck', HEALTHCHECK_HELP, SET_USAGE, io).exit
+  const target =
+    chooseTarget(address, admin) ?? configuredTarget({ file: config, env, flags: Object.fromEntries(flags) }, io)
   if (target === undefined) {
     io.err('not serving: the configuration is not usable\n')
     return 1
@@ -58,16 +63,18 @@ export async function runHealthcheck(
   return 1
 }
 
-function chooseTarget(
-  address: string | undefined,
-  admin: string | undefined,
-  file: string | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): Target | undefined {
+function chooseTarget(address: string | undefined, admin: string | undefined): Target | undefined {
   if (address !== undefined) return { kind: 'grpc', address }
-  if (admin !== undefined) return { kind: 'admin', address: admin }
-  const loaded = loadConfig({ file, env: { ...env } })
-  return loaded.ok ? targetOf(loaded.config) : undefined
+  return admin === undefined ? undefined : { kind: 'admin', address: admin }
+}
+
+/** Undefined where the configuration is not usable: why is printed. */
+function configuredTarget(options: LoadOptions, io: Io): Target | undefined {
+  const loaded = loadConfig(options)
+  if (loaded.ok) return targetOf(loaded.config)
+  const errors = loaded.problems.filter(({ severity }) => severity === 'error')
+  for (const problem of errors) io.err(`${formatProblem(problem, options.file ?? DEFAULT_FILE)}\n`)
+  return undefined
 }
 
 function targetOf({ extAuthz, admin }: Config): Target {

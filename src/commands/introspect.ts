@@ -15,7 +15,7 @@ import { createKeyManager, type KeyManager } from '../keymanager/key-manager.ts'
 import { adviseOn } from './advice.ts'
 import { formatProblem } from './check-config.ts'
 import { describeDecision, describeOwnToken, describeReceived, describeSent, type Received } from './explanation.ts'
-import { readFlags, usage } from './flags.ts'
+import { CONFIGURATION_OPTIONS, readFlags, SET_HELP, SET_USAGE, usage } from './flags.ts'
 import type { Io } from './io.ts'
 import { readPairs } from './pairs.ts'
 import { readAll, readTextFile } from './text-source.ts'
@@ -26,7 +26,7 @@ Asks the key manager about one token, past every cache, and explains what came b
 The token comes from standard input or @FILE, never from an argument: others can read those in the process list.
 
   --config FILE       default ${DEFAULT_FILE}
-  --method METHOD     of the request, for the policy; default GET
+${SET_HELP}  --method METHOD     of the request, for the policy; default GET
   --path PATH         default /
   --host HOST         default localhost
   --context KEY=VALUE the route's context_extensions, repeatable
@@ -61,7 +61,7 @@ export async function runIntrospect(
   decide: DecideOnce = decideAsServed,
 ): Promise<number> {
   const options = {
-    config: { type: 'string' },
+    ...CONFIGURATION_OPTIONS,
     method: { type: 'string', default: 'GET' },
     path: { type: 'string', default: '/' },
     host: { type: 'string', default: 'localhost' },
@@ -73,7 +73,9 @@ export async function runIntrospect(
   const flags = file === undefined ? args : args.slice(1)
   const read = readFlags('introspect', INTROSPECT_HELP, flags, options, io, NO_ARGUMENT)
   if (!read.ok) return read.exit
-  const { config: configFile, method, path, host } = read.values
+  const { config: configFile, set = [], method, path, host } = read.values
+  const sets = readPairs(set)
+  if (sets === undefined) return usage('introspect', INTROSPECT_HELP, SET_USAGE, io).exit
   const context = readPairs(read.values.context ?? [])
   if (context === undefined) return usage('introspect', INTROSPECT_HELP, '--context takes KEY=VALUE', io).exit
   const text = file === undefined ? await readAll(io.stdin) : await readTextFile(file)
@@ -81,7 +83,7 @@ export async function runIntrospect(
   const token = text.trim().replace(/^Bearer +/i, '')
   if (token === '') return usage('introspect', INTROSPECT_HELP, 'no token on standard input or in @FILE', io).exit
 
-  const loaded = loadConfig({ file: configFile, env })
+  const loaded = loadConfig({ file: configFile, env, flags: Object.fromEntries(sets) })
   if (!loaded.ok) {
     for (const problem of loaded.problems) io.err(`${formatProblem(problem, configFile ?? DEFAULT_FILE)}\n`)
     return 1

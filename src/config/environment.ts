@@ -1,5 +1,5 @@
 /** Environment variables and flags that set keys. */
-import { editDistance } from './nearest.ts'
+import { editDistance, nearest } from './nearest.ts'
 import type { Environment } from './references.ts'
 import type { Report } from './report.ts'
 import { rowOf, SCHEMA, variableOf } from './schema.ts'
@@ -57,8 +57,18 @@ export function readFlags(flags: Readonly<Record<string, string>>, report: Repor
   const written: WrittenKeys = new Map()
   for (const [name, value] of Object.entries(flags)) {
     const found = settable.find(({ row }) => row.path.toLowerCase() === name.toLowerCase())
-    if (found === undefined) report.error(name, 'There is no such key.')
+    if (found === undefined) report.error(name, unknownFlag(name))
     else written.set(found.row.path, { row: rowOf(found.row.path), value, source: { kind: 'flag', name } })
   }
   return written
+}
+
+function unknownFlag(name: string): string {
+  const lower = name.toLowerCase()
+  if (/^(policy\.rules|upstreamheaders|jwttokenconfig)($|[.[])/.test(lower))
+    return 'Arrays of tables and [upstreamHeaders] cannot be set on the command line. Write them in the file.'
+  const paths = settable.map(({ row }) => row.path)
+  // Often the table is left out.
+  const near = paths.find((path) => path.toLowerCase().endsWith(`.${lower}`)) ?? nearest(name, paths) ?? ''
+  return `There is no such key to set on the command line. The nearest is \`${near}\`.`
 }

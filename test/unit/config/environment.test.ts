@@ -74,6 +74,11 @@ describe('environment variables', () => {
   })
 
   it('may refuse an override of an unknown flag', () => {
-    expect(errorsOf(load(GOOD, {}, { 'log.levl': 'debug' })).join()).to.include('no such key')
+    const said = (key: string): string => errorsOf(load(GOOD, {}, { [key]: 'debug' })).join()
+    expect(said('log.levl')).to.include('no such key').and.include('`log.level`')
+    expect(said('tokenCacheExpiryTime')).to.include('`caching.tokenCacheExpiryTime`')
+    expect(said('security.basic.username')).to.include('`keyManager.security.basic.username`')
+    for (const key of ['policy.rules', 'policy.rules[0].name', 'upstreamHeaders.x-user', 'jwtTokenConfig.issuer'])
+      expect(said(key)).to.include('cannot be set on the command line')
   })
 })
