@@ -54,6 +54,28 @@ export function membersOf({ json }: Claims): Readonly<Record<string, unknown>> {
   return members
 }
 
+/** No shorter number is changed by being read. */
+const LONG_DIGITS = /\d{16}/
+
+/**
+ * As `membersOf`, but a number that a double cannot hold is the text it was written as: two long user ids must not become
+ * one. Those are integers beyond 2^53 and fractions of more digits than a double has; only a text with a run of 16 digits
+ * is searched for them. For what leaves the sidecar; policy asks only whether a member is there.
+ */
+export function writtenMembersOf(claims: Claims): Readonly<Record<string, unknown>> {
+  if (!LONG_DIGITS.test(claims.json)) return membersOf(claims)
+  const members: Readonly<Record<string, unknown>> = JSON.parse(claims.json, writtenNumber)
+  return members
+}
+
+/** `context.source`: TC39's proposal "JSON.parse source text access". */
+function writtenNumber(_: string, value: unknown, context?: { readonly source?: string }): unknown {
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || context?.source === undefined) return value
+  const { source } = context
+  const isChanged = /^-?\d+$/.test(source) || String(value) !== source
+  return isChanged && LONG_DIGITS.test(source) ? source : value
+}
+
 /** `expired_token`, `premature_token` or undefined. `skewMs` is 0 for a remembered answer. */
 export function untimely(claims: Claims, nowWallMs: number, skewMs: number): DenyReason | undefined {
   if (claims.expSec !== undefined && claims.expSec * 1000 + skewMs <= nowWallMs) return 'expired_token'

@@ -1,5 +1,5 @@
 /** Which headers an allow sets for the upstream and which it removes. Pure. */
-import { membersOf } from '../authz/introspection.ts'
+import { writtenMembersOf } from '../authz/introspection.ts'
 import type { Claims } from '../authz/ports.ts'
 
 /** Product section 2.2: a longer value is dropped, and the header removed. */
@@ -52,7 +52,7 @@ export function headersToRemove(
 
 /**
  * Reads claims by their names in the configuration; `scope` and `client_id` as the answer was read, not as it was spelt.
- * The answer is parsed once, and only where a name asks for more than every answer is read for.
+ * A number that a double cannot hold is its digits, as text. The answer is parsed once, and only where a name asks for more than every answer is read for.
  */
 export function createClaimReader(claims: Claims): (name: string) => unknown {
   let members: Readonly<Record<string, unknown>> | undefined
@@ -67,7 +67,7 @@ export function createClaimReader(claims: Claims): (name: string) => unknown {
       case 'scope':
         return claims.scopes.join(' ')
       default:
-        members ??= membersOf(claims)
+        members ??= writtenMembersOf(claims)
         return Object.hasOwn(members, name) ? members[name] : undefined
     }
   }

@@ -40,6 +40,17 @@ const challengeOf = (bytes: Buffer): string | undefined =>
   decodeReply(bytes).denied_response?.headers.find(({ header }) => header.key === 'www-authenticate')?.header.value
 
 describe('envoy/check-response', () => {
+  it('sends a number that a double cannot hold as text: two users must not become one in metadata', () => {
+    const encoder = createReplyEncoder(settingsOf({ metadataClaims: ['uid', 'gids', 'iat'] }))
+    for (const uid of ['12345678901234567890', '12345678901234567891']) {
+      const json = `{"uid":${uid},"gids":[${uid},7],"iat":1900000000}`
+      for (const cache of ['hit', 'miss'] as const) {
+        const sent = metadataOf(encoder.encode(allowed(cache, 1, answerOf(claimsOf({ json }))), DECISION))
+        expect(sent).to.deep.include({ uid, gids: [uid, 7], iat: 1_900_000_000 })
+      }
+    }
+  })
+
   it('tells Envoy everything about an allow', () => {
     const bytes = createReplyEncoder(
       settingsOf({ metadataClaims: ['tenant', 'empty', 'absent', 'huge', 'reason'] }),

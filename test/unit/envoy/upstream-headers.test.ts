@@ -50,6 +50,42 @@ describe('envoy/upstream-headers', () => {
     expect(claimOf('__proto__')).to.equal(undefined)
   })
 
+  it('keeps two users apart whose numbers JSON.parse makes one: headers hold the digits as written', () => {
+    const rules = settingsOf({
+      upstreamHeaders: [
+        { header: 'x-user-id', claim: 'uid' },
+        { header: 'x-groups', claim: 'gids' },
+        { header: 'x-org', claim: 'org' },
+      ],
+    })
+    const valuesFor = (digits: string) => {
+      const json = `{"uid":${digits},"gids":[${digits},7,"a"],"org":{"id":${digits},"n":1.50}}`
+      return headersFor(claimsOf({ json }), rules).map(({ value }) => value)
+    }
+    for (const digits of [
+      '12345678901234567890',
+      '12345678901234567891',
+      '12345678901234567000',
+      '-9007199254740993',
+      '9'.repeat(400),
+    ]) {
+      expect(valuesFor(digits)).to.deep.equal([digits, `${digits} 7 a`, `{"id":"${digits}","n":1.5}`])
+    }
+    expect(valuesFor('9007199254740991')[2]).to.equal('{"id":9007199254740991,"n":1.5}')
+  })
+
+  it('leaves numbers alone that are what was written, however long other members are', () => {
+    const claimOf = createClaimReader(
+      claimsOf({ json: '{"jti":"1234567890123456789","iat":1900000000,"ratio":0.30000000000000004,"big":1e999}' }),
+    )
+    expect(['jti', 'iat', 'ratio', 'big'].map(claimOf)).to.deep.equal([
+      '1234567890123456789',
+      1_900_000_000,
+      0.30000000000000004,
+      Number.POSITIVE_INFINITY,
+    ])
+  })
+
   it('fills one header from the first of its claims that has a value', () => {
     const rules = settingsOf({
       upstreamHeaders: [
