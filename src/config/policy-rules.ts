@@ -26,7 +26,35 @@ export function readPolicy(settings: Settings, report: Report): PolicySettings {
     if (rules.findIndex((other) => other.name === name) < index)
       report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
   }
+  if (Array.isArray(written)) warnOfUnreachable(rules, written, report)
   return { ...layer, noMatch: settings.text('policy.noMatch') === 'deny' ? 'deny' : 'allow', rules }
+}
+
+/** The first match counts: what stands behind a rule for every request says nothing, though somebody wrote it to protect. */
+function warnOfUnreachable(rules: readonly PolicyRule[], written: readonly unknown[], report: Report): void {
+  const index = rules.findIndex((rule, at) => matchesAll(rule) && !holdsUnread(written[at], rule))
+  const rule = rules[index]
+  const behind = rules.slice(index + 1).map(({ name }) => `\`${name}\``)
+  if (rule === undefined || behind.length === 0) return
+  const which = rule.paths.length === 0 ? 'no hosts, methods and paths' : 'the path `/*` and no hosts and methods'
+  const never = `${behind.join(', ')} ${behind.length === 1 ? 'is' : 'are'} never reached`
+  report.warning(
+    `policy.rules[${index}]`,
+    `The rule \`${rule.name}\` has ${which}, so it matches every request, and the first match counts: ${never}. Move it to the end, or say which requests it is for.`,
+  )
+}
+
+function matchesAll({ hosts, methods, paths }: PolicyRule): boolean {
+  return hosts.length === 0 && methods.length === 0 && (paths.length === 0 || paths.includes('/*'))
+}
+
+/** Whether something is written that could not be read, and was reported: what the rule matches is not known then. */
+function holdsUnread(written: unknown, rule: PolicyRule): boolean {
+  return (['hosts', 'methods', 'paths'] as const).some((name) => {
+    const value = isTable(written) ? written[name] : undefined
+    const isNothing = value === undefined || value === '' || (Array.isArray(value) && value.length === 0)
+    return !isNothing && rule[name].length === 0
+  })
 }
 
 function readRule(rule: unknown, index: number, settings: Settings, report: Report): PolicyRule {

@@ -23,7 +23,11 @@ export function policyRows(): readonly Row[] {
     }),
     row('policy.acrValues', 'any', 'Step-up authentication.', { status: 'later' }),
     row('policy.maxAuthAge', 'any', 'Step-up authentication.', { status: 'later' }),
-    row('policy.rules', 'tables', 'Rules, first match first.'),
+    row(
+      'policy.rules',
+      'tables',
+      'Rules; the first that matches counts, so one that matches every request stands last.',
+    ),
     row(`${rule}.name`, 'text', 'Name in the log; absent: `rule-N`.'),
     row(`${rule}.hosts`, 'list', 'Host names, or `*.example.com` for everything below; empty: any.', { default: [] }),
     row(`${rule}.methods`, 'list', 'Methods, compared exactly; empty: any.', { default: [] }),
