@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** Picks the command; flags and exit codes, nothing else. */
+import { systemClock } from './clock.ts'
 import type { Io } from './commands/io.ts'
+import { createLogOutput, type LogOutput } from './telemetry/log-output.ts'
 
 type Command = (args: readonly string[], env: Readonly<Record<string, string | undefined>>, io: Io) => Promise<number>
 
@@ -57,15 +59,30 @@ export async function runCli(
   return command(isDefault ? argv : argv.slice(1), env, io)
 }
 
+/** A reader of the log that reads no more must not hold up a container's end. */
+const LAST_LINES_MS = 500
+
 if (import.meta.main) {
+  let logOutput: LogOutput | undefined
+  // Who reads may go away; a command goes on to its end.
+  const quiet = (stream: NodeJS.WriteStream): NodeJS.WriteStream =>
+    stream.listenerCount('error') > 0 ? stream : stream.on('error', () => undefined)
   const io: Io = {
     get stdin() {
       return process.stdin
     },
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
+    out: (text) => void quiet(process.stdout).write(text),
+    err: (text) => void quiet(process.stderr).write(text),
+    log(lines) {
+      logOutput ??= createLogOutput(process.stdout, {
+        clock: systemClock,
+        note: (text) => io.err(`micro-gw-authz: ${text}\n`),
+      })
+      logOutput.write(lines)
+    },
   }
   process.exitCode = await runCli(process.argv.slice(2), process.env, io)
   // What is still open (a kept-alive connection) must not hold up a container's end; the output is drained first.
-  process.stdout.write('', () => process.exit())
+  if (logOutput === undefined) process.stdout.write('', () => process.exit())
+  else void logOutput.drained(LAST_LINES_MS).then(() => process.exit())
 }

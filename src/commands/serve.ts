@@ -36,7 +36,7 @@ export async function runServe(
   if (flags === undefined) return usage('serve', SERVE_HELP, '--set takes KEY=VALUE', io).exit
 
   tuneCollector()
-  const writeLog = (line: string): void => io.out(line)
+  const writeLog = io.log ?? io.out
   try {
     const app = await startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })
     const life = watchProcess(app, createLog({ level: 'info', write: writeLog, clock: systemClock }))

@@ -30,6 +30,7 @@ export interface Lifecycle {
 export function watchProcess(actions: LifecycleActions, log: Log, events: ProcessEvents = process): Lifecycle {
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   let draining = false
+  let failing = false
 
   const failed = (what: string, thrown: unknown): void => logFailure(log, what, thrown)
 
@@ -66,6 +67,9 @@ export function watchProcess(actions: LifecycleActions, log: Log, events: Proces
     [
       'uncaughtException',
       (thrown) => {
+        // Another one while it stops, perhaps out of saying so: no more is tried.
+        if (failing) return end(1)
+        failing = true
         failed('uncaught_exception', thrown)
         finish(actions.stop(), 1)
       },
@@ -88,9 +92,13 @@ export function ignoreSignals(events: ProcessEvents = process): void {
 
 /** `fatal` after an uncaught exception; a rejection nobody handled is logged and survived. */
 export function watchFailures(log: Log, fatal: () => void, events: ProcessEvents = process): void {
+  let failing = false
   events.on('unhandledRejection', (reason) => logFailure(log, 'unhandled_rejection', reason))
   events.on('uncaughtException', (thrown) => {
-    logFailure(log, 'uncaught_exception', thrown)
+    if (!failing) {
+      failing = true
+      logFailure(log, 'uncaught_exception', thrown)
+    }
     fatal()
   })
 }

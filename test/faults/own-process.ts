@@ -26,6 +26,8 @@ export interface OwnProcess {
   rewrite(toml: string): void
   /** Everything on standard output and standard error so far. */
   output(): string
+  /** What is done with its standard output from now on; closed: what it writes there fails. */
+  takeOutput(how: 'read' | 'unread' | 'closed'): void
   /** True: neither exited nor killed. */
   isAlive(): boolean
   /** Resident memory by its own metric, bytes. */
@@ -111,6 +113,11 @@ export async function startOwnProcess(
     pid: child.process.pid ?? 0,
     rewrite: (text) => writeFileSync(child.file, text),
     output: child.output,
+    takeOutput(how) {
+      if (how === 'closed') child.process.stdout.destroy()
+      else if (how === 'unread') child.process.stdout.pause()
+      else child.process.stdout.resume()
+    },
     isAlive: () => isAlive,
     rssBytes: () => metric('process_resident_memory_bytes'),
     metric,

@@ -51,6 +51,15 @@ describe('the process', () => {
     expect(calls).to.deep.equal([])
   })
 
+  it('ends at once on a second uncaught exception, and says the first alone', async () => {
+    const { events, calls, lines, life } = watched({ stop: () => new Promise(() => {}) })
+    events.emit('uncaughtException', new Error('one'))
+    events.emit('uncaughtException', new Error('another'))
+    expect(await life.ended).to.equal(1)
+    expect(calls).to.deep.equal([])
+    expect(lines).to.have.length(1)
+  })
+
   it('stops with 1 after an uncaught exception, without its text', async () => {
     const { events, calls, lines, life } = watched()
     events.emit('uncaughtException', new Error('canary'))
