@@ -7,7 +7,16 @@ import { type Credentials, readCredentials } from './credentials.ts'
 import { denied } from './decision.ts'
 import { secondsGood, untimely } from './introspection.ts'
 import { createPolicy, type Requirements, shortfall } from './policy.ts'
-import type { Answer, Authorizer, CacheResult, CheckView, Clock, Decision, PolicySettings } from './ports.ts'
+import type {
+  AllowedWithoutToken,
+  Answer,
+  Authorizer,
+  CacheResult,
+  CheckView,
+  Clock,
+  Decision,
+  PolicySettings,
+} from './ports.ts'
 import { createRoutes } from './route.ts'
 
 export interface AuthorizerSettings {
@@ -59,10 +68,12 @@ export function createAuthorizer(
     { otherScheme }: Extract<Credentials, { kind: 'missing' }>,
     requirements: Requirements,
   ): Decision {
-    const preflight = settings.allowCorsPreflight && isPreflight(check)
-    if (!preflight && !requirements.anonymous) return denied('missing_credentials')
-    if (requirements.refused !== undefined) return denied(requirements.refused)
-    return { allow: true, reason: preflight ? 'allowed_preflight' : 'allowed_anonymous', cache: 'none', otherScheme }
+    const { anonymous, refused } = requirements
+    // Anonymous lifts "a token is required" and nothing else; a preflight passes whatever policy says, as rules for other
+    // methods never match it. Where both apply, the order of the outcome table counts.
+    if (anonymous && refused === undefined) return passed('allowed_anonymous', otherScheme)
+    if (settings.allowCorsPreflight && isPreflight(check)) return passed('allowed_preflight', otherScheme)
+    return denied(anonymous && refused !== undefined ? refused : 'missing_credentials')
   }
 
   function judge(answer: Answer, cache: CacheResult, requirements: Requirements): Decision {
@@ -88,6 +99,10 @@ export function createAuthorizer(
       wouldDeny: observed?.reason,
     }
   }
+}
+
+function passed(reason: AllowedWithoutToken['reason'], otherScheme: boolean): AllowedWithoutToken {
+  return { allow: true, reason, cache: 'none', otherScheme }
 }
 
 /** No answer: never an allow. What is known without the token counts first, in the order of the outcome table. */

@@ -127,6 +127,34 @@ describe('the authorizer', () => {
     expect(await reasonFor(open, view({ ...NONE, method: 'OPTIONS' }))).to.equal('missing_credentials')
   })
 
+  it('passes a preflight before policy is asked, in the order of the table', async () => {
+    const settings = { allowCorsPreflight: true }
+    const post = rule({ methods: ['POST'], paths: ['/x/*'] })
+    const headers = { origin: 'https://x', 'access-control-request-method': 'POST' }
+    const preflight = { ...NONE, method: 'OPTIONS', headers, path: '/x/1' }
+    const denying = createDomain({ settings, policy: { noMatch: 'deny', rules: [post] } })
+    // No rule for POST alone matches OPTIONS: refused, the setting would be of no use.
+    expect(await reasonFor(denying, view(preflight))).to.equal('allowed_preflight')
+    expect(await reasonFor(denying, view({ ...preflight, context: { anonymous: 'true' } }))).to.equal(
+      'allowed_preflight',
+    )
+    expect(await reasonFor(denying, view({ ...preflight, path: '/x%2f1' }))).to.equal('allowed_preflight')
+    expect(await reasonFor(denying, view({ ...preflight, context: { scope: 'a' } }))).to.equal('invalid_route_policy')
+    expect(await reasonFor(denying, view({ ...preflight, credentials: 'Bearer good', credentialsCount: 1 }))).to.equal(
+      'no_matching_rule',
+    )
+    const anonymous = createDomain({ settings, policy: { rules: [rule({ anonymous: true, paths: ['/x/*'] })] } })
+    expect(await reasonFor(anonymous, view(preflight))).to.equal('allowed_anonymous')
+  })
+
+  it('lets anonymous on a route lift neither noMatch nor an ambiguous path', async () => {
+    const context = { anonymous: 'true' }
+    const denying = createDomain({ policy: { noMatch: 'deny', rules: [rule({ paths: ['/x/*'] })] } })
+    expect(await reasonFor(denying, view({ ...NONE, context, path: '/y' }))).to.equal('no_matching_rule')
+    expect(await reasonFor(denying, view({ ...NONE, context, path: '/x%2f1' }))).to.equal('ambiguous_path')
+    expect(await reasonFor(denying, view({ ...NONE, context, path: '/x/1' }))).to.equal('allowed_anonymous')
+  })
+
   it('E12 denies an ambiguous path wherever any rule has paths, in the order of the table', async () => {
     const withPaths = { policy: { rules: [rule({ paths: ['/x/*'], anonymous: true })] } }
     const check = { path: '/x/%2e%2e%2fy' }
