@@ -17,6 +17,11 @@ export function isReference(text: string): boolean {
   return /^@(env|file|encrypted):/.test(text)
 }
 
+/** How a text begins that was most likely meant as a reference and is read as none, such as `@ENV:{X}` or `@env{X}`; else undefined. */
+export function misspeltReference(text: string): string | undefined {
+  return isReference(text) ? undefined : /^\s*(@(?:env|file|encrypted))/i.exec(text)?.[1]?.toLowerCase()
+}
+
 /** Resolves a reference; an empty outcome is a problem, because it would silently remove what was asked for. */
 export function resolveReference(reference: string, env: Environment): Resolved {
   const match = REFERENCE.exec(reference)

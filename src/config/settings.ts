@@ -1,6 +1,6 @@
 /** All keys together: flags over environment over file over defaults, each read by its type. */
 import { formatDuration, parseDuration } from './duration.ts'
-import type { Environment } from './references.ts'
+import { type Environment, misspeltReference } from './references.ts'
 import type { KeyPlace, Report } from './report.ts'
 import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
@@ -46,18 +46,28 @@ export function readSettings(
   const values = new Map<string, Value>()
   const invalid = new Set<string>()
   for (const [path, { row, value, source }] of written) {
-    const read = readValue(row, value, {
-      env,
-      usesFile,
-      fromText: source.kind !== 'file',
-      follow: !isSwitchedOff(path, written),
-    })
-    if (read.kind === 'value') values.set(path, read.value)
+    const follow = !isSwitchedOff(path, written)
+    const read = readValue(row, value, { env, usesFile, fromText: source.kind !== 'file', follow })
+    if (read.kind === 'value') {
+      values.set(path, read.value)
+      if (follow) warnOfMisspeltReference(path, value, report)
+    }
     if (read.kind !== 'problem') continue
     invalid.add(path)
     report.error(path, `\`${nameOf(path)}\` ${read.problem}.`)
   }
   return new SettingsView(values, invalid, written, env, usesFile)
+}
+
+/** A warning and no error: WSO2 sends such a value as it is written too, and it may be a password. */
+function warnOfMisspeltReference(path: string, value: unknown, report: Report): void {
+  const texts: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const [begins] = texts.flatMap((text) => (typeof text === 'string' ? (misspeltReference(text) ?? []) : []))
+  if (begins === undefined) return
+  report.warning(
+    path,
+    `\`${nameOf(path)}\` begins with \`${begins}\` but is no reference, so it is used letter for letter. A reference is written "@env:{NAME}", "@file:{/path}" or "@encrypted:{base64}". Where it does begin so, a file or variable may hold it that a reference names.`,
+  )
 }
 
 function mergeLayers(layers: readonly WrittenKeys[]): WrittenKeys {

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { runEncrypt } from '../../../src/commands/encrypt.ts'
 import { resolveReference } from '../../../src/config/references.ts'
-import { inDirectory } from './writing.ts'
+import { GOOD, inDirectory, load, messagesOf } from './writing.ts'
 
 const SECRET = { MICRO_GW_AUTHZ_CIPHER_SECRET: '12345' }
 const textOf = (reference: string, env: Record<string, string> = SECRET): string | undefined => {
@@ -93,5 +93,56 @@ describe('the encrypt command', () => {
     expect((await run('', SECRET)).status).to.equal(1)
     expect((await run('x', SECRET, ['password'])).status).to.equal(2)
     expect((await run('x', {}, ['--help'])).status).to.equal(0)
+  })
+})
+
+describe('values that only look like references', () => {
+  const near = [
+    '@ENV:{X}',
+    '@env{X}',
+    '@Env X',
+    ' @env:{X}',
+    '@file{/x}',
+    '@FILE:{/x}',
+    '@Encrypted:{eA==}',
+    '@encrypted',
+  ]
+  for (const written of near) {
+    it(`are warned about as a secret: ${JSON.stringify(written)}`, () => {
+      const toml = GOOD.replace('"secret"', JSON.stringify(`${written}canary`))
+      const loaded = load(toml, { X: 'y' })
+      const [said, ...others] = messagesOf(loaded, 'warning')
+      expect(others).to.deep.equal([])
+      expect(said)
+        .to.match(/^keyManager\.security\.basic\.password: .*`@(env|file|encrypted)`/)
+        .and.contain('letter for letter')
+        .and.not.contain('canary')
+      expect(loaded.problems[0]?.line).to.equal(7)
+      // What WSO2 does with it: sent as it is written.
+      const security = loaded.ok ? loaded.config.keyManager.security : undefined
+      expect(security?.kind === 'basic' && security.password.reveal()).to.equal(`${written}canary`)
+    })
+  }
+
+  it('are warned about in variables, user names and one of two secrets, not in a section that is switched off', () => {
+    const warned = (toml: string, env: Record<string, string> = {}): readonly string[] =>
+      load(toml, env)
+        .problems.filter(({ message }) => message.includes('letter for letter'))
+        .map(({ key }) => key)
+    expect(warned(GOOD, { keymanager_security_basic_password: '@ENV:{X}' })).to.deep.equal([
+      'keyManager.security.basic.password',
+    ])
+    expect(warned(GOOD.replace('"gateway"', '"@ENV:{X}"'))).to.deep.equal(['keyManager.security.basic.username'])
+    const client = (enabled: boolean): string =>
+      `[keyManager]\nintrospectUrl = "https://km.example.com/i"\n[keymanager.security.oauth2]\nenabled = ${enabled}\ntokenUrl = "https://km.example.com/t"\n[keymanager.security.oauth2.clientCredential]\nenabled = true\nclientId = "c"\nclientSecret = ["plain", "@FILE:{/x}"]\n`
+    expect(warned(client(true))).to.deep.equal(['keyManager.security.oauth2.clientCredential.clientSecret'])
+    expect(warned(client(false))).to.deep.equal([])
+  })
+
+  it('are no others: what a reference brings, an @ elsewhere', () => {
+    const env = { SECRET: '@ENV:{X}' }
+    expect(load(GOOD.replace('"secret"', '"@env:{SECRET}"'), env).problems).to.deep.equal([])
+    expect(load(GOOD.replace('"secret"', '"a@env:{X}"')).problems).to.deep.equal([])
+    expect(load(GOOD.replace('"secret"', '"@home"')).problems).to.deep.equal([])
   })
 })
