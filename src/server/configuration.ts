@@ -27,7 +27,7 @@ export interface ConfigurationOptions {
   readonly load: () => Loaded
   /** Puts it in force and returns the client of its key manager. Throws or rejects where that fails: then nothing has changed. */
   readonly apply: (next: Config) => KeyManager | Promise<KeyManager>
-  readonly metrics: { reload(outcome: ReloadOutcome, wallMs: number): void }
+  readonly metrics: { reload(outcome: ReloadOutcome, wallMs: number): void; configLoaded(wallMs: number): void }
   readonly log: Log
   readonly clock: Clock
 }
@@ -59,7 +59,10 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
       const client = await apply(next.config)
       effective = next.effective
       restartRequired = needsRestart(loaded.config, next.config)
-      loadedAt = new Date(clock.wallMs()).toISOString()
+      const nowMs = clock.wallMs()
+      loadedAt = new Date(nowMs).toISOString()
+      // Where listeners wait for a restart too: all else is in force.
+      metrics.configLoaded(nowMs)
       unwatch()
       if (!closed) unwatch = watchFiles(next.files, () => void reload(), clock)
       announceConfiguration(next.config, next.problems, log)
