@@ -33,9 +33,9 @@ export function headersFor(claims: Claims, rules: HeaderRules): readonly Upstrea
 }
 
 /**
- * What an allow that sets `names` removes, whether or not the client sent it: every other managed header, the underscore
- * spelling of every managed header (many upstreams read `x_auth_subject` as `x-auth-subject`), and the credentials
- * where the configuration says so or `dropCredentials`. Never a name that is set: Envoy removes after it sets.
+ * What an allow that sets `names` removes, whether or not the client sent it: every other managed header, what upstreams
+ * take for a managed header, and the credentials where the configuration says so or `dropCredentials`. Never a name that
+ * is set: Envoy removes after it sets.
  */
 export function headersToRemove(
   names: ReadonlySet<string>,
@@ -45,9 +45,19 @@ export function headersToRemove(
   const removed = new Set<string>()
   for (const { header } of rules.upstreamHeaders) removed.add(header)
   for (const header of rules.managedHeaders) removed.add(header)
-  for (const header of [...removed]) removed.add(header.replaceAll('-', '_'))
+  for (const header of [...removed]) for (const spelling of spellingsOf(header)) removed.add(spelling)
   if (rules.credentials.remove || dropCredentials) removed.add(rules.credentials.header)
   return [...removed].filter((name) => !names.has(name) && !name.startsWith(':') && name !== 'host')
+}
+
+/** Twice as many names for each dash, in every reply: of a name with more dashes the mixed spellings are not removed. */
+const MOST_DASHES = 4
+
+/** CGI and WSGI read `x-auth-subject`, `x_auth_subject` and every mix of the two as one `HTTP_X_AUTH_SUBJECT`. */
+function spellingsOf(header: string): readonly string[] {
+  const [first = '', ...words] = header.split(/[-_]/)
+  if (words.length > MOST_DASHES) return [header.replaceAll('-', '_'), header.replaceAll('_', '-')]
+  return words.reduce((spelt, word) => spelt.flatMap((start) => [`${start}-${word}`, `${start}_${word}`]), [first])
 }
 
 /**

@@ -97,17 +97,25 @@ describe('envoy/upstream-headers', () => {
     expect(headersFor(claimsOf({ sub: 's', clientId: 'c' }), rules)).to.deep.equal([{ name: 'x-user', value: 's' }])
   })
 
-  it('removes what is not set, every underscore spelling, and the credentials', () => {
-    expect(headersToRemove(new Set(['x-auth-subject']), settingsOf(), false)).to.deep.equal([
-      'x-auth-username',
-      'x-auth-client-id',
-      'x-auth-scope',
-      'x_auth_subject',
-      'x_auth_username',
-      'x_auth_client_id',
-      'x_auth_scope',
+  it('removes what is not set, every spelling that CGI and WSGI fold into it, and the credentials', () => {
+    const removed = headersToRemove(new Set(['x-auth-subject']), settingsOf(), false)
+    expect(removed).to.have.members([
+      ...['x-auth_subject', 'x_auth-subject', 'x_auth_subject'],
+      ...['x-auth-username', 'x-auth_username', 'x_auth-username', 'x_auth_username'],
+      ...['x-auth-client-id', 'x-auth-client_id', 'x-auth_client-id', 'x-auth_client_id'],
+      ...['x_auth-client-id', 'x_auth-client_id', 'x_auth_client-id', 'x_auth_client_id'],
+      ...['x-auth-scope', 'x-auth_scope', 'x_auth-scope', 'x_auth_scope'],
       'authorization',
     ])
+  })
+
+  it('removes the spellings of a name with underscores, and of a long one only those that are all alike', () => {
+    const removedOf = (header: string) =>
+      headersToRemove(new Set(), settingsOf({ upstreamHeaders: [], managedHeaders: [header] }), false)
+    expect(removedOf('user_id')).to.have.members(['user_id', 'user-id', 'authorization'])
+    expect(removedOf('a-b_c-d-e')).to.have.length(16 + 1)
+    expect(removedOf('a-b-c-d-e-f')).to.have.members(['a-b-c-d-e-f', 'a_b_c_d_e_f', 'authorization'])
+    expect(removedOf('a-b-c_d-e-f')).to.have.members(['a-b-c_d-e-f', 'a-b-c-d-e-f', 'a_b_c_d_e_f', 'authorization'])
   })
 
   it('keeps the credentials where the configuration says so, unless they are of another scheme', () => {
