@@ -95,6 +95,8 @@ export function createIntrospector(
   // Insertion order is the queue; leaving it from the middle costs nothing.
   const queue = new Set<Waiting>()
   let inFlight = 0
+  /** Each has a place as a call has: what is sent at once when the own token arrives stays bounded. */
+  let awaitingToken = 0
   let throttledUntilMs = Number.NEGATIVE_INFINITY
   let lastSuccess: Timed | undefined
   let lastFailure: (Timed & { readonly cause: string; readonly detail: string }) | undefined
@@ -175,23 +177,56 @@ export function createIntrospector(
 
   /** Resolves the waiting call whatever happens: what throws on the way is a failure of that call alone. */
   const run = (waiting: Waiting): void => {
-    send(waiting).catch(() => waiting.resolve(UNEXPECTED))
+    try {
+      send(waiting)?.catch(() => {
+        waiting.resolve(UNEXPECTED)
+        startWaiting()
+      })
+    } catch {
+      waiting.resolve(UNEXPECTED)
+    }
   }
 
-  const send = async (waiting: Waiting): Promise<void> => {
-    const { token, resolve } = waiting
+  const hasRoom = (): boolean => inFlight + awaitingToken < settings.maxInFlight
+
+  /** Undefined: it is resolved, and had no place. */
+  const send = (waiting: Waiting): Promise<void> | undefined => {
     const refused = refusal()
-    if (refused !== undefined) return resolve(refused)
-    let held: Held | undefined
-    if (ownToken !== undefined) {
-      const taken = ownToken.take()
-      const has = taken instanceof Promise ? await inPlace(taken) : taken
-      if (has.kind === 'unavailable') return resolve(reject(has.detail, has.retryAfterMs))
-      if (taken instanceof Promise && !waiting.interest.wanted) return resolve({ kind: 'abandoned' })
-      held = has.token
+    if (refused !== undefined) {
+      waiting.resolve(refused)
+      return undefined
     }
+    const taken = ownToken?.take()
+    if (taken instanceof Promise) return sendLater(waiting, taken)
+    if (taken?.kind !== 'unavailable') return sendBy(waiting, taken?.token)
+    waiting.resolve(reject(taken.detail, taken.retryAfterMs))
+    return undefined
+  }
+
+  /** Who comes to no call gives its place to the next. */
+  const sendLater = async (waiting: Waiting, taken: Promise<Taken>): Promise<void> => {
+    const { resolve } = waiting
+    awaitingToken += 1
+    const has = await taken
+    awaitingToken -= 1
+    // From here to the call there is no wait: nobody takes the place meanwhile.
+    if (!waiting.interest.wanted) resolve({ kind: 'abandoned' })
+    else if (has.kind === 'unavailable') resolve(reject(has.detail, has.retryAfterMs))
+    else {
+      const refused = refusal()
+      if (refused === undefined) return sendBy(waiting, has.token)
+      resolve(refused)
+    }
+    startWaiting()
+  }
+
+  const sendBy = async (waiting: Waiting, held: Held | undefined): Promise<void> => {
+    const { token, resolve } = waiting
     const admission = breaker.admit()
-    if (!admission.admitted) return resolve(reject('the breaker is open', admission.retryAfterMs))
+    if (!admission.admitted) {
+      queueMicrotask(startWaiting)
+      return resolve(reject('the breaker is open', admission.retryAfterMs))
+    }
 
     inFlight += 1
     metrics.introspectionsInFlight(inFlight)
@@ -231,15 +266,6 @@ export function createIntrospector(
     else if (outcome.kind === 'unavailable') lastFailure = { ...time, cause: outcome.cause, detail: outcome.detail }
   }
 
-  /** Waiting for the own token takes a place like any call: what is sent at once afterwards stays bounded. */
-  const inPlace = async (taken: Promise<Taken>): Promise<Taken> => {
-    inFlight += 1
-    const has = await taken
-    inFlight -= 1
-    if (has.kind === 'unavailable') queueMicrotask(startWaiting)
-    return has
-  }
-
   const reject = (detail: string, retryAfterMs: number): Introspected => {
     metrics.introspection('rejected', undefined)
     return { kind: 'unavailable', cause: 'rejected', retryAfterMs, detail }
@@ -256,7 +282,7 @@ export function createIntrospector(
   /** As many as there is room for; what breaker or 429 refuse takes no room. */
   const startWaiting = (): void => {
     for (const waiting of queue) {
-      if (inFlight >= settings.maxInFlight) return
+      if (!hasRoom()) return
       queue.delete(waiting)
       waiting.interest.whenLost = undefined
       run(waiting)
@@ -274,7 +300,7 @@ export function createIntrospector(
     introspect(token, interest) {
       return new Promise((resolve) => {
         const waiting: Waiting = { token, interest, resolve }
-        if (inFlight < settings.maxInFlight) {
+        if (hasRoom()) {
           run(waiting)
           return
         }
