@@ -16,8 +16,16 @@ export type CompiledRoute =
   | { readonly ok: false; readonly detail: string }
 
 const KNOWN = ['scopes', 'any_scopes', 'audience', 'issuer', 'clients', 'anonymous', 'max_age'] as const
-// Parts that come later, and the likely slips: ignoring one would drop a check.
-const REFUSED = new Set(['key_manager', 'acr_values', 'max_auth_age', 'aud', 'iss', 'client_id', 'required_scopes'])
+// Refused, and so is what is near them: ignoring one would drop a check.
+const LATER = ['key_manager', 'acr_values', 'max_auth_age'] as const
+const SLIPS: ReadonlyMap<string, (typeof KNOWN)[number]> = new Map([
+  ['required_scopes', 'scopes'],
+  ['client_id', 'clients'],
+  ['aud', 'audience'],
+  ['iss', 'issuer'],
+])
+/** Two edits make `app` and `id` of these. */
+const SHORT = 3
 
 const NO_ROUTE: CompiledRoute = Object.freeze({
   ok: true,
@@ -41,13 +49,17 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h
 export function compileRoute(extensions: ReadonlyMap<string, string>): CompiledRoute {
   if (extensions.size === 0) return NO_ROUTE
   for (const [key, value] of extensions) {
-    if (REFUSED.has(key)) return invalid(`the route's context has the key ${key}, which is not supported`)
     if (isKnown(key)) {
       if (value.trim() === '') return invalid(`the route's context key ${key} is empty`)
       continue
     }
-    const near = KNOWN.find((known) => withinTwoEdits(key, known))
-    if (near !== undefined) return invalid(`the route's context has an unknown key; did you mean ${near}?`)
+    const lower = key.toLowerCase()
+    const later = LATER.find((name) => isNear(lower, name))
+    if (later !== undefined) return invalid(`the route's context asks for ${later}, which is not supported`)
+    const slip = [...KNOWN, ...SLIPS.keys()].find((name) => isNear(lower, name))
+    if (slip !== undefined) {
+      return invalid(`the route's context has an unknown key; did you mean ${SLIPS.get(slip) ?? slip}?`)
+    }
   }
   const words = (key: string): readonly string[] => (extensions.get(key) ?? '').split(' ').filter((word) => word !== '')
   const requiredScopes = words('scopes')
@@ -92,9 +104,10 @@ function readMaxAge(text: string): number | undefined {
   return Number.isSafeInteger(Math.floor(ms)) ? Math.floor(ms) : undefined
 }
 
-/** Levenshtein distance of at most 2, by one row of the matrix. */
-function withinTwoEdits(a: string, b: string): boolean {
-  if (Math.abs(a.length - b.length) > 2) return false
+/** Levenshtein distance of at most 2, of at most 1 from a short name; by one row of the matrix. */
+function isNear(a: string, b: string): boolean {
+  const most = b.length <= SHORT ? 1 : 2
+  if (Math.abs(a.length - b.length) > most) return false
   let row = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
@@ -104,7 +117,7 @@ function withinTwoEdits(a: string, b: string): boolean {
     }
     row = next
   }
-  return (row[b.length] ?? 3) <= 2
+  return (row[b.length] ?? 3) <= most
 }
 
 const MAX_ROUTES = 1024

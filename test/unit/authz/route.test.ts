@@ -59,8 +59,28 @@ describe("a route's context", () => {
     for (const key of [...keys, ...near]) expect(compiled({ [key]: 'x' }).ok, key).to.equal(false)
   })
 
+  it('refuses what is within two edits of a refused key, and any key in other letters', () => {
+    const near = ['required_scope', 'requiredScopes', 'required-scopes', 'acr_value', 'acrValues', 'key_managers']
+    const more = ['keyManager', 'max_auth_ages', 'maxAuthAge', 'clientId', 'client_ids', 'auds', 'AUD', 'Iss']
+    const cased = ['SCOPES', 'Any_Scopes', 'ANY_SCOPE', 'maxAge', 'Anonymous', 'ISSUERS', 'KEY_MANAGER']
+    for (const key of [...near, ...more, ...cased]) expect(compiled({ [key]: 'true' }).ok, key).to.equal(false)
+  })
+
+  it('says what was meant, or that it does not exist yet', () => {
+    const detailOf = (key: string) => {
+      const route = compiled({ [key]: 'x' })
+      return route.ok ? '' : route.detail
+    }
+    expect(detailOf('SCOPES')).to.contain('did you mean scopes?')
+    expect(detailOf('required_scope')).to.contain('did you mean scopes?')
+    expect(detailOf('aud')).to.contain('did you mean audience?')
+    expect(detailOf('acr_value')).to.contain('acr_values').and.contain('not supported')
+  })
+
   it('ignores other unknown keys', () => {
-    expect(compiled({ virtual_host: 'shop', 'com.example.team': 'x' }).ok).to.equal(true)
+    // Two edits from aud or iss, which are too short for that.
+    const short = { app: 'shop', api: 'v1', id: '7', env: 'test', sub: 'x' }
+    expect(compiled({ virtual_host: 'shop', 'com.example.team': 'x', tenant: 'a', ...short }).ok).to.equal(true)
   })
 
   it('compiles one context once', () => {
