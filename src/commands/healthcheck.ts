@@ -3,7 +3,9 @@
 import { request } from 'node:http'
 import { type ChannelCredentials, Client } from '@grpc/grpc-js'
 import type { Config } from '../config/config.ts'
-import { DEFAULT_FILE, type LoadOptions, loadConfig } from '../config/load.ts'
+import { readAdmin, readExtAuthz } from '../config/listener-rules.ts'
+import { DEFAULT_FILE, type LoadOptions, loadSettings } from '../config/load.ts'
+import { createReport } from '../config/report.ts'
 import { healthService } from '../envoy/definition.ts'
 import { readChannel, TLS_HELP, TLS_OPTIONS } from './channel.ts'
 import { formatProblem } from './check-config.ts'
@@ -68,16 +70,26 @@ function chooseTarget(address: string | undefined, admin: string | undefined): T
   return admin === undefined ? undefined : { kind: 'admin', address: admin }
 }
 
-/** Undefined where the configuration is not usable: why is printed. */
+/** What it depends on where to ask. */
+const ADDRESS_KEYS = ['extAuthz.listen', 'admin.listen', 'b7a.observability.metrics.prometheus.port']
+
+/**
+ * A file that was broken after the start does not matter to a sidecar that runs: it keeps the old configuration, and
+ * certificates may be about to be replaced one by one. So what is wrong is printed, and no reason not to ask. Undefined
+ * where the file, or a flag of this very command, does not say whom.
+ */
 function configuredTarget(options: LoadOptions, io: Io): Target | undefined {
-  const loaded = loadConfig(options)
+  const { loaded, settings } = loadSettings(options)
   if (loaded.ok) return targetOf(loaded.config)
   const errors = loaded.problems.filter(({ severity }) => severity === 'error')
   for (const problem of errors) io.err(`${formatProblem(problem, options.file ?? DEFAULT_FILE)}\n`)
-  return undefined
+  const decisive = [...ADDRESS_KEYS, ...Object.keys(options.flags ?? {})]
+  if (settings === undefined || errors.some(({ key }) => decisive.includes(key))) return undefined
+  const reported = createReport()
+  return targetOf({ extAuthz: readExtAuthz(settings, reported), admin: readAdmin(settings, reported) })
 }
 
-function targetOf({ extAuthz, admin }: Config): Target {
+function targetOf({ extAuthz, admin }: Pick<Config, 'extAuthz' | 'admin'>): Target {
   const [listen] = extAuthz.listen
   if (listen === undefined || extAuthz.tls !== undefined) {
     return { kind: 'admin', address: joinReachable(admin.listen.host, admin.listen.port) }

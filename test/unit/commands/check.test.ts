@@ -119,6 +119,30 @@ describe('commands that talk to a running sidecar', () => {
       expect(await runHealthcheck(['--config', file], {}, io), io.errors()).to.equal(0)
     })
 
+    it('asks although something else in the file is broken: what runs keeps the old configuration', async () => {
+      const file = join(directory, 'micro-gw.conf')
+      const broken = '[keyManager]\nexternal = true\ntimeout = "soon"\n[keyManager.tls]\ncaFile = "/nonexistent"\n'
+      writeFileSync(file, `[extAuthz]\nlisten = "${address}"\n${broken}`)
+      const io = captureIo()
+      expect(await runHealthcheck(['--config', file], {}, io), io.errors()).to.equal(0)
+      expect(io.errors()).to.contain(':5: error: keyManager.timeout: ').and.contain('error: keyManager.tls.caFile: ')
+      parts.health.setServing(false)
+      expect(await runHealthcheck(['--config', file], {}, captureIo())).to.equal(1)
+    })
+
+    for (const [what, text] of Object.entries({
+      'an address': '[extAuthz]\nlisten = "nowhere"\n',
+      'no TOML': '[extAuthz\n',
+    })) {
+      it(`says why it cannot ask: ${what}`, async () => {
+        const file = join(directory, 'micro-gw.conf')
+        writeFileSync(file, text)
+        const io = captureIo()
+        expect(await runHealthcheck(['--config', file], {}, io)).to.equal(1)
+        expect(io.errors()).to.contain(': error: ').and.contain('not serving: the configuration is not usable')
+      })
+    }
+
     it('takes one target', async () => {
       expect(await runHealthcheck(['--address', address, '--admin', 'x:1'], {}, captureIo())).to.equal(2)
     })
