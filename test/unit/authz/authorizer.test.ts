@@ -155,6 +155,25 @@ describe('the authorizer', () => {
     expect(await reasonFor(denying, view({ ...NONE, context, path: '/x/1' }))).to.equal('allowed_anonymous')
   })
 
+  it('reaches no anonymous rule by a path that another server reads as a protected one', async () => {
+    const orders = rule({ paths: ['/orders/*'], requiredScopes: ['orders'] })
+    const domain = createDomain({ policy: { rules: [orders, rule({ paths: ['/pub/*'], anonymous: true })] } })
+    const tricks = [
+      '/orders/1;y=%3f/../../../pub/z',
+      '/orders/..;x/pub/z',
+      '/orders//../pub/z',
+      '/orders/1%253f/../../pub/z',
+      '/orders/.%09./pub/z',
+    ]
+    for (const path of tricks) {
+      expect(await reasonFor(domain, view({ ...NONE, path })), path).to.equal('missing_credentials')
+      expect(await reasonFor(domain, view({ path })), path).to.equal('ambiguous_path')
+    }
+    expect(await reasonFor(domain, view({ ...NONE, path: '/orders/../pub;v=1/z?/orders' }))).to.equal(
+      'allowed_anonymous',
+    )
+  })
+
   it('E12 denies an ambiguous path wherever any rule has paths, in the order of the table', async () => {
     const withPaths = { policy: { rules: [rule({ paths: ['/x/*'], anonymous: true })] } }
     const check = { path: '/x/%2e%2e%2fy' }
