@@ -116,8 +116,11 @@ export function createAnswers(
 
   return {
     peek(key, maxAgeMs) {
-      const answer = cache.peek(key)
-      return answer !== undefined && fresh(answer, maxAgeMs) ? answer : undefined
+      const remembered = cache.peek(key)
+      const answer = remembered !== undefined && fresh(remembered, maxAgeMs) ? remembered : undefined
+      // One too old for this route is a miss, as the reply says.
+      metrics.cacheOperation('memory', 'get', answer === undefined ? 'miss' : 'hit')
+      return answer
     },
     ask(key, token, deadlineMs, maxAgeMs, cancellation) {
       if (cancellation.cancelled) return Promise.resolve(LATE)

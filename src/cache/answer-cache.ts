@@ -45,23 +45,27 @@ export function createAnswerCache(
     const answer = store.get(key)
     if (answer === undefined) return undefined
     if (alive(answer)) return answer
-    store.delete(key)
+    forget(store, key)
     return undefined
+  }
+
+  const forget = (store: AnswerStore<Answer>, key: string): void => {
+    if (store.delete(key)) metrics.cacheOperation('memory', 'delete', 'ok')
   }
 
   return {
     load: undefined,
-    peek(key) {
-      const answer = read(memory.active, key) ?? read(memory.inactive, key)
-      metrics.cacheOperation('memory', 'get', answer === undefined ? 'miss' : 'hit')
-      return answer
-    },
+    peek: (key) => read(memory.active, key) ?? read(memory.inactive, key),
     remember(key, answer) {
-      // The older answer goes first, even where nothing takes its place: a token now inactive is served no longer.
-      memory.active.delete(key)
-      memory.inactive.delete(key)
       // Keyv 5.6: a time to live of 0 or NaN would be for ever.
-      if (!(answer.lifeMs >= 1)) return
+      const isKept = answer.lifeMs >= 1
+      // The older answer goes first, even where nothing takes its place: a token now inactive is served no longer.
+      // Where it is followed by one of its kind it is not deleted but set anew.
+      if (answer.active && isKept) memory.active.delete(key)
+      else forget(memory.active, key)
+      if (!answer.active && isKept) memory.inactive.delete(key)
+      else forget(memory.inactive, key)
+      if (!isKept) return
       const written = answer.active
         ? writers.active.set(key, answer, answer.lifeMs)
         : writers.inactive.set(key, answer, answer.lifeMs)

@@ -48,7 +48,27 @@ describe('the answer cache', () => {
     expect(contentOf(cache.peek(keyOf('k')))).to.deep.equal(contentOf(answer))
     expect(Object.isFrozen(answer)).to.equal(true)
     expect(cache.peek(keyOf('other'))).to.equal(undefined)
-    expect(seen).to.deep.equal(['memory set ok', 'memory get hit', 'memory get miss'])
+    expect(seen).to.deep.equal(['memory set ok'])
+  })
+
+  it('counts what it deletes: an entry past its life when it is met, one that a contrary answer replaces', async () => {
+    const { cache, clock, active, inactive, seen } = createCache()
+    cache.remember(keyOf('k'), active())
+    await written()
+    cache.remember(keyOf('k'), active())
+    await written()
+    expect(seen.splice(0)).to.deep.equal(['memory set ok', 'memory set ok'])
+    cache.remember(keyOf('k'), inactive())
+    await written()
+    expect(seen.splice(0)).to.deep.equal(['memory delete ok', 'memory set ok'])
+    cache.remember(keyOf('k'), active(0))
+    await written()
+    expect(seen.splice(0)).to.deep.equal(['memory delete ok'])
+    cache.remember(keyOf('k'), active())
+    await written()
+    clock.advance(60_000)
+    expect([cache.peek(keyOf('k')), cache.peek(keyOf('k'))]).to.deep.equal([undefined, undefined])
+    expect(seen).to.deep.equal(['memory set ok', 'memory delete ok'])
   })
 
   it('C31 ends a life at exp by the wall clock, though the monotonic clock has time left', async () => {
