@@ -14,6 +14,7 @@ import { createReport } from '../src/config/report.ts'
 import { rowOf, SCHEMA } from '../src/config/schema.ts'
 import { isTable } from '../src/config/tables.ts'
 import { parseToml } from '../src/config/toml.ts'
+import { makeCertificates } from './support/certificates.ts'
 
 const DOCUMENT = new URL('../docs/migrating-from-wso2.md', import.meta.url)
 const text = readFileSync(DOCUMENT, 'utf8')
@@ -142,8 +143,12 @@ function isAbout(problem: Problem, key: string): boolean {
 
 describe('docs/migrating-from-wso2.md', () => {
   let directory = ''
+  let authorityPem = ''
   before(() => {
     directory = mkdtempSync(join(tmpdir(), 'migrating-'))
+    const certificates = makeCertificates()
+    certificates.remove()
+    authorityPem = certificates.server.ca
   })
   after(() => rmSync(directory, { recursive: true, force: true }))
 
@@ -305,7 +310,7 @@ describe('docs/migrating-from-wso2.md', () => {
     const secret = join(directory, 'secret')
     const authority = join(directory, 'ca.pem')
     writeFileSync(secret, 'a-secret\n')
-    writeFileSync(authority, '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n')
+    writeFileSync(authority, authorityPem)
     return toml
       .replace(/@file:\{[^}]*\}/g, () => `@file:{${secret}}`)
       .replace(/"\/etc\/[^"]*\.pem"/g, () => JSON.stringify(authority))

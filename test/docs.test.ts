@@ -7,6 +7,7 @@ import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { REASONS } from '../src/authz/decision.ts'
 import { loadConfig } from '../src/config/load.ts'
+import { makeCertificates } from './support/certificates.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const DOCUMENTS = [...globSync('*.md', { cwd: ROOT }), ...globSync('docs/*.md', { cwd: ROOT })]
@@ -156,7 +157,9 @@ describe('the documents', () => {
       const dir = mkdtempSync(join(tmpdir(), 'docs-test-'))
       try {
         writeFileSync(join(dir, 'secret'), 'a-secret\n')
-        writeFileSync(join(dir, 'ca.pem'), '-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n')
+        const certificates = makeCertificates()
+        certificates.remove()
+        writeFileSync(join(dir, 'ca.pem'), certificates.server.ca)
         for (const block of blocks) {
           const file = join(dir, 'micro-gw.conf')
           const mounted = block

@@ -9,6 +9,7 @@ import { load, loadAll } from 'js-yaml'
 import type { Context } from 'mocha'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { makeCertificates } from '../support/certificates.ts'
 import { needTool } from '../support/tool.ts'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -244,7 +245,13 @@ export interface Effective {
   remove(): void
 }
 
-const PEM = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+/** A certificate and its key: `check-config` refuses any other pair. */
+function standIns(): { readonly certificate: string; readonly key: string } {
+  const certificates = makeCertificates()
+  certificates.remove()
+  return { certificate: certificates.server.cert, key: certificates.server.key }
+}
+const PEM = standIns()
 
 /** Lays the mounted files out in a folder and runs the real `check-config` on them. */
 export function effectiveConfig(manifests: readonly Manifest[], { pod, container }: Workload): Effective {
@@ -271,7 +278,7 @@ export function effectiveConfig(manifests: readonly Manifest[], { pod, container
     const name = path ?? ''
     if (!name.startsWith(`${folder}/`) || existsSync(name) || name.endsWith('.sock')) continue
     mkdirSync(dirname(name), { recursive: true })
-    writeFileSync(name, /\.(?:crt|key|pem)$/.test(name) ? PEM : 'a-secret\n')
+    writeFileSync(name, standInFor(name))
   }
   const ran = spawnSync(process.execPath, [join(ROOT, 'src/cli.ts'), 'check-config', '--config', conf], {
     encoding: 'utf8',
@@ -284,6 +291,11 @@ export function effectiveConfig(manifests: readonly Manifest[], { pod, container
     throw new Error(`check-config refuses it:\n${ran.stdout}`)
   }
   return { config: loaded.config, env, folder, conf, said: ran.stdout, exit: ran.status, remove }
+}
+
+function standInFor(name: string): string {
+  if (name.endsWith('.key')) return PEM.key
+  return /\.(?:crt|pem)$/.test(name) ? PEM.certificate : 'a-secret\n'
 }
 
 const isSubset = (part: Labels, whole: Labels): boolean =>
