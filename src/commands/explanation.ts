@@ -1,5 +1,5 @@
 /** One introspection and its decision in words. Pure; tokens and secrets are masked. */
-import { membersOf } from '../authz/introspection.ts'
+import { writtenMembersOf } from '../authz/introspection.ts'
 import type { Decision, Introspected } from '../authz/ports.ts'
 import type { ClientSecurity, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
 import type { OwnTokenStatus, Taken } from '../keymanager/own-token.ts'
@@ -78,7 +78,7 @@ export function describeReceived({ outcome, tookMs }: Received, token: string): 
 function describeOutcome(outcome: Introspected): string {
   switch (outcome.kind) {
     case 'active':
-      return `active\n${JSON.stringify(membersOf(outcome.claims), undefined, 2)}`
+      return `active\n${JSON.stringify(writtenMembersOf(outcome.claims), undefined, 2)}`
     case 'inactive':
       return 'inactive: the key manager does not know this token, or it is expired, revoked, or not for this client'
     case 'malformed':

@@ -34,7 +34,7 @@ export function sidecarRows(): readonly Row[] {
       'true: gRPC health is NOT_SERVING at once on SIGTERM, for a standalone service.',
       { default: false },
     ),
-    row('extAuthz.allowCorsPreflight', 'boolean', 'true: a CORS preflight without credentials passes.', {
+    row('extAuthz.allowCorsPreflight', 'boolean', 'true: a CORS preflight without credentials passes, whatever the rules say.', {
       default: false,
     }),
     row('extAuthz.resourceMetadata', 'text', 'RFC 9728 URL for the challenge.'),

@@ -93,7 +93,16 @@ requiredScopes = ["admin"]
       })
 
       it('F30 E04 overwrites or removes every managed header a client sends, doubled and with underscores too', async () => {
-        const spoofed = MANAGED.flatMap((name) => [name, 'evil', name, 'evil2', name.replaceAll('-', '_'), 'evil'])
+        const spoofed = MANAGED.flatMap((name) => [
+          name,
+          'evil',
+          name,
+          'evil2',
+          name.replaceAll('-', '_'),
+          'evil',
+          name.replace('-', '_'),
+          'evil',
+        ])
         for (const headers of [['authorization', 'Bearer good'], []]) {
           const answer = await send(port, [...spoofed, ...headers], '/open/x')
           expect(answer.status).to.equal(200)
