@@ -51,9 +51,9 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   checksInFlight(delta: 1 | -1): void
   /** `count` is called at each scrape; the last one given counts. */
   cacheEntries(count: () => number): void
-  /** One reload; `wallMs` becomes the time of the last good configuration where it succeeded. */
+  /** One reload is counted; where it succeeded, `configLoaded` besides. */
   reload(outcome: ReloadOutcome, wallMs: number): void
-  /** The configuration of the start, which is not counted as a reload. */
+  /** A configuration was put in force: at the start, or by a reload that may leave something to a restart. */
   configLoaded(wallMs: number): void
   exposition(): Promise<{ readonly contentType: string; readonly body: string }>
   totals(): Totals
