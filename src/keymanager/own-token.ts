@@ -16,9 +16,16 @@ export interface Held {
 }
 
 /** The token to send, or why there is none and for how long. */
-export type Taken =
-  | { readonly kind: 'token'; readonly token: Held }
-  | { readonly kind: 'unavailable'; readonly retryAfterMs: number; readonly detail: string }
+export type Taken = { readonly kind: 'token'; readonly token: Held } | Untaken
+
+export interface Untaken {
+  readonly kind: 'unavailable'
+  /** How long none is asked for: after that it is worth a question. */
+  readonly pausedForMs: number
+  /** What callers are told: 0 unless a 429 of the token endpoint is honoured (product 2.1, `Retry-After`). */
+  readonly retryAfterMs: number
+  readonly detail: string
+}
 
 /**
  * none: before the start. fetching: nothing serves, one request is out, callers wait for it. fresh: it serves; a timer
@@ -93,6 +100,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   let closed = false
   /** True while the token to come replaces one that `/introspect` refused. */
   let afterRefusal = false
+  let throttledUntilMs = Number.NEGATIVE_INFINITY
   let renewedAfterRefusalAtMs = Number.NEGATIVE_INFINITY
   let stopTimer: () => void = () => undefined
   let signalObtained: () => void = () => undefined
@@ -130,6 +138,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     const { name, result } = await ask()
     if (result.kind === 'refused') return fail(name, result)
     failures = 0
+    throttledUntilMs = Number.NEGATIVE_INFINITY
     lastError = undefined
     await keep(result.refreshToken)
     metrics.ownTokenRenewal(name, 'success')
@@ -197,14 +206,16 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
       serving: token !== undefined,
     })
     const atMs = clock.monotonicMs() + waitMs
+    throttledUntilMs = result.outcome === 'throttled' ? atMs : Number.NEGATIVE_INFINITY
     state = token === undefined ? { kind: 'failed', untilMs: atMs } : { kind: 'fresh', token, nextAtMs: atMs }
     if (token === undefined) metrics.ownTokenExpiresAt(undefined)
     schedule(waitMs)
   }
 
-  const unavailable = (untilMs: number): Taken => ({
+  const unavailable = (untilMs: number): Untaken => ({
     kind: 'unavailable',
-    retryAfterMs: Math.max(untilMs - clock.monotonicMs(), 0),
+    pausedForMs: Math.max(untilMs - clock.monotonicMs(), 0),
+    retryAfterMs: Math.max(throttledUntilMs - clock.monotonicMs(), 0),
     detail: `no own token: ${lastError ?? 'none could be obtained yet'}`,
   })
 
@@ -262,6 +273,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
 
   const pause = (untilMs: number, detail: string): void => {
     lastError = detail
+    throttledUntilMs = Number.NEGATIVE_INFINITY
     state = { kind: 'failed', untilMs }
     const waitMs = untilMs - clock.monotonicMs()
     log.error('own_token_rejected', { detail, nextAttemptInMs: Math.round(waitMs) })

@@ -2,6 +2,7 @@
  * What the primary and its workers say to each other over their channel: a socket pair of one host and one user, which
  * is why the own token and the key manager's secrets may travel on it. Structured clones: Buffers stay Buffers.
  */
+import type { Untaken } from '../keymanager/own-token.ts'
 import type { Status } from '../server/status.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
 import type { Snapshot } from '../telemetry/metrics.ts'
@@ -15,12 +16,6 @@ export interface PassedToken {
   readonly value: string
   /** Infinity: it does not expire. */
   readonly lifeMs: number
-}
-
-export interface NoToken {
-  readonly kind: 'unavailable'
-  readonly retryAfterMs: number
-  readonly detail: string
 }
 
 /** What a worker can be asked, and what it answers with. */
@@ -37,7 +32,7 @@ export type ToWorker =
   | { readonly kind: 'connection'; readonly listener: number }
   /** Undefined: the one held was refused, it is not sent again. `source`: which grant it came by. */
   | { readonly kind: 'own_token'; readonly source: number; readonly token: PassedToken | undefined }
-  | { readonly kind: 'own_token_answer'; readonly id: number; readonly answer: PassedToken | NoToken }
+  | { readonly kind: 'own_token_answer'; readonly id: number; readonly answer: PassedToken | Untaken }
   | { readonly kind: 'ask'; readonly id: number; readonly what: keyof Answers; readonly detail: string }
   | { readonly kind: 'beat' }
   | { readonly kind: 'not_serving' }

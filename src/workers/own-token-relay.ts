@@ -1,7 +1,7 @@
 /** Hands the own token, which the primary alone obtains and renews, to its workers, and answers their questions about it. */
 import type { Clock } from '../authz/ports.ts'
-import type { Held, OwnToken, Taken } from '../keymanager/own-token.ts'
-import type { NoToken, PassedToken, ToWorker } from './messages.ts'
+import type { Held, OwnToken, Taken, Untaken } from '../keymanager/own-token.ts'
+import type { PassedToken, ToWorker } from './messages.ts'
 
 export interface OwnTokenRelay {
   /** For an own token about to be created: its number, and whom it must tell what it holds. */
@@ -11,7 +11,7 @@ export interface OwnTokenRelay {
   /** What a new worker starts with. */
   held(source: number): PassedToken | undefined
   /** A worker's question. Never rejects. */
-  answer(source: number, refused: number | undefined): Promise<PassedToken | NoToken>
+  answer(source: number, refused: number | undefined): Promise<PassedToken | Untaken>
 }
 
 /** How many tokens a worker may speak of: the one held, and those that were replaced while it waited for an answer. */
@@ -64,8 +64,9 @@ export function createOwnTokenRelay(clock: Clock, tell: (message: ToWorker) => v
   }
 }
 
-const REPLACED: NoToken = {
+const REPLACED: Untaken = {
   kind: 'unavailable',
-  retryAfterMs: 1_000,
+  pausedForMs: 1_000,
+  retryAfterMs: 0,
   detail: 'no own token: another configuration is in force',
 }

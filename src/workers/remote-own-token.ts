@@ -3,8 +3,8 @@
  * and when, is the primary's business alone.
  */
 import type { Clock } from '../authz/ports.ts'
-import type { Held, OwnToken, Taken } from '../keymanager/own-token.ts'
-import type { NoToken, PassedToken } from './messages.ts'
+import type { Held, OwnToken, Taken, Untaken } from '../keymanager/own-token.ts'
+import type { PassedToken } from './messages.ts'
 
 /** A token request is given up after 5 s: a primary that says nothing for longer than that hangs. */
 const ANSWER_MS = 6_000
@@ -21,7 +21,7 @@ export interface RemoteOwnTokenOptions {
   /** What was held when this worker was set up. */
   readonly token: PassedToken | undefined
   /** `refused`: the serial of a token that `/introspect` refused. Never rejects; need not ever resolve. */
-  readonly ask: (refused: number | undefined) => Promise<PassedToken | NoToken>
+  readonly ask: (refused: number | undefined) => Promise<PassedToken | Untaken>
 }
 
 export function createRemoteOwnToken({ clock, token, ask }: RemoteOwnTokenOptions): RemoteOwnToken {
@@ -30,7 +30,8 @@ export function createRemoteOwnToken({ clock, token, ask }: RemoteOwnTokenOption
   const asked = new Map<number | undefined, Promise<Taken>>()
   let held: Held | undefined
   let refusedUntilMs = Number.NEGATIVE_INFINITY
-  let refusal: NoToken | undefined
+  let retryAtMs = Number.NEGATIVE_INFINITY
+  let refusal: Untaken | undefined
   let signalObtained: () => void = () => undefined
   const obtained = new Promise<void>((resolve) => {
     signalObtained = resolve
@@ -53,7 +54,8 @@ export function createRemoteOwnToken({ clock, token, ask }: RemoteOwnTokenOption
     if (held !== undefined && held.expiresAtMs > clock.monotonicMs()) return { kind: 'token', token: held }
     held = undefined
     const leftMs = refusedUntilMs - clock.monotonicMs()
-    return refusal === undefined || leftMs <= 0 ? undefined : { ...refusal, retryAfterMs: leftMs }
+    if (refusal === undefined || leftMs <= 0) return undefined
+    return { ...refusal, pausedForMs: leftMs, retryAfterMs: Math.max(retryAtMs - clock.monotonicMs(), 0) }
   }
 
   const question = (refused: number | undefined): Promise<Taken> => {
@@ -63,7 +65,8 @@ export function createRemoteOwnToken({ clock, token, ask }: RemoteOwnTokenOption
       asked.delete(refused)
       if (answer.kind === 'unavailable') {
         refusal = answer
-        refusedUntilMs = clock.monotonicMs() + Math.min(answer.retryAfterMs, LONGEST_PAUSE_MS)
+        refusedUntilMs = clock.monotonicMs() + Math.min(answer.pausedForMs, LONGEST_PAUSE_MS)
+        retryAtMs = clock.monotonicMs() + answer.retryAfterMs
         return answer
       }
       hand(answer)
@@ -97,15 +100,21 @@ export function createRemoteOwnToken({ clock, token, ask }: RemoteOwnTokenOption
   }
 }
 
-const NOTHING: NoToken = { kind: 'unavailable', retryAfterMs: 0, detail: 'no own token: it has just expired' }
+const NOTHING: Untaken = {
+  kind: 'unavailable',
+  pausedForMs: 0,
+  retryAfterMs: 0,
+  detail: 'no own token: it has just expired',
+}
 
 /** A primary that does not answer must not hold up calls for ever. */
-function bounded(answer: Promise<PassedToken | NoToken>, clock: Clock): Promise<PassedToken | NoToken> {
+function bounded(answer: Promise<PassedToken | Untaken>, clock: Clock): Promise<PassedToken | Untaken> {
   return new Promise((resolve) => {
     const cancel = clock.after(ANSWER_MS, () =>
       resolve({
         kind: 'unavailable',
-        retryAfterMs: LONGEST_PAUSE_MS,
+        pausedForMs: LONGEST_PAUSE_MS,
+        retryAfterMs: 0,
         detail: 'no own token: the primary process does not answer',
       }),
     )

@@ -3,10 +3,11 @@ import type { Socket } from 'node:net'
 import { type CheckService, createCheckService } from '../check-service.ts'
 import { systemClock } from '../clock.ts'
 import type { GivenToWorker } from '../graph.ts'
+import type { Untaken } from '../keymanager/own-token.ts'
 import { watchFailures } from '../server/lifecycle.ts'
 import { createLog } from '../telemetry/log.ts'
 import { createMetrics } from '../telemetry/metrics.ts'
-import type { Answers, NoToken, PassedToken, ToPrimary, ToWorker } from './messages.ts'
+import type { Answers, PassedToken, ToPrimary, ToWorker } from './messages.ts'
 import { createRemoteOwnToken, type RemoteOwnToken } from './remote-own-token.ts'
 import { type Setup, unpackSetup } from './setup.ts'
 
@@ -24,7 +25,7 @@ export function startWorker(number: number, channel: Channel, writeLog: (line: s
   const metrics = createMetrics()
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   const startedAt = new Date(clock.wallMs()).toISOString()
-  const questions = new Map<number, (answer: PassedToken | NoToken) => void>()
+  const questions = new Map<number, (answer: PassedToken | Untaken) => void>()
   let lastQuestion = 0
   let ownToken: { readonly source: number; readonly remote: RemoteOwnToken } | undefined
   let service: CheckService | undefined
@@ -108,7 +109,7 @@ export function startWorker(number: number, channel: Channel, writeLog: (line: s
     return { tls, clientIdentity, ownToken: ownToken?.remote }
   }
 
-  function askForToken(source: number, refused: number | undefined): Promise<PassedToken | NoToken> {
+  function askForToken(source: number, refused: number | undefined): Promise<PassedToken | Untaken> {
     return new Promise((resolve) => {
       lastQuestion += 1
       questions.set(lastQuestion, resolve)

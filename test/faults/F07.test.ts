@@ -59,8 +59,10 @@ describe('F07 the key manager refuses the own token', () => {
   it('P25 a direct token without refresh is marked rejected for 30 s', async () => {
     const clock = createFakeClock({ wallMs: Date.now() })
     pair = await startOwnTokenPair({ grant: 'direct', clock })
-    expect((await pair.ask('Bearer good-1')).status).to.equal('ServiceUnavailable')
-    expect((await pair.ask('Bearer good-2')).status).to.equal('ServiceUnavailable')
+    const refused = [await pair.ask('Bearer good-1'), await pair.ask('Bearer good-2')]
+    expect(refused.map(({ status }) => status)).to.deep.equal(['ServiceUnavailable', 'ServiceUnavailable'])
+    // Product 2.1: neither is the breaker open nor a 429 honoured.
+    expect(refused.map(({ headers }) => headers['retry-after'])).to.deep.equal(['1', '1'])
     expect(pair.authority.introspections).to.have.length(1)
     expect(await pair.metric('microgw_own_token_renewals_total{grant="direct",outcome="rejected"}')).to.equal(1)
     expect(pair.running.logs.join('')).to.include('own_token_rejected')

@@ -10,8 +10,9 @@ import { serveToItsEnd } from '../faults/own-process.ts'
 import { basicConfig } from '../support/app.ts'
 import { oauth2Config, startAuthority } from '../support/authority.ts'
 import { makeCertificates } from '../support/certificates.ts'
+import { httpCheck } from '../support/check-client.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
-import { inSeconds } from '../support/pair.ts'
+import { inSeconds, seenIn } from '../support/pair.ts'
 import { askWith, eventually, isRunning, startWorkers, type Told, type Workers } from '../support/workers.ts'
 
 const ALLOWED = 'microgw_checks_total{decision="allow",reason="allowed"}'
@@ -230,6 +231,21 @@ describe('several workers', function () {
     const told = sidecar.output() + JSON.stringify(await local(sidecar, '/status'))
     for (const secret of ['own-1', 'own-2', 'good-a']) expect(told).not.to.include(secret)
   })
+
+  for (const workers of [1, 2])
+    it(`tell clients to retry after a second where the own token is rejected (workers: ${workers})`, async () => {
+      const authority = await startAuthority()
+      closers.push(() => authority.close())
+      const sidecar = await started(oauth2Config(authority, 'direct'), { workers })
+      const clients = Array.from({ length: 4 }, () => sidecar.connect())
+      const told: unknown[] = []
+      for (let round = 0; round < 3; round += 1)
+        for (const [index, client] of clients.entries()) {
+          const headers = { authorization: `Bearer good-${round}-${index}` }
+          told.push(seenIn(await client.check(httpCheck({ headers }), { deadlineMs: 5_000 })).headers['retry-after'])
+        }
+      expect(told).to.deep.equal(Array(12).fill('1'))
+    })
 
   it('a reload to another key manager: neither is ever sent the other’s token', async () => {
     const [old, next] = [await startAuthority(), await startAuthority()]

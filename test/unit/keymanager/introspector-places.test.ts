@@ -24,7 +24,7 @@ const THROTTLED: HttpResult = {
   body: Buffer.from(''),
 }
 const TOKEN: Taken = { kind: 'token', token: { value: 'own', expiresAtMs: Number.POSITIVE_INFINITY } }
-const NONE: Taken = { kind: 'unavailable', retryAfterMs: 0, detail: 'no own token' }
+const NONE: Taken = { kind: 'unavailable', pausedForMs: 0, retryAfterMs: 0, detail: 'no own token' }
 
 /** An own token that is on its way until `arrive`, and a key manager that answers what is next in line. */
 function setUp(maxInFlight: number) {

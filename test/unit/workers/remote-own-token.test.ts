@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
-import type { NoToken, PassedToken } from '../../../src/workers/messages.ts'
+import type { Untaken } from '../../../src/keymanager/own-token.ts'
+import type { PassedToken } from '../../../src/workers/messages.ts'
 import { createRemoteOwnToken, type RemoteOwnToken } from '../../../src/workers/remote-own-token.ts'
 import { createFakeClock } from '../../support/clock.ts'
 
@@ -15,7 +16,7 @@ describe('the own token in a worker', () => {
   function remote(first: PassedToken | undefined) {
     const clock = createFakeClock()
     const asked: (number | undefined)[] = []
-    const answers: ((answer: PassedToken | NoToken) => void)[] = []
+    const answers: ((answer: PassedToken | Untaken) => void)[] = []
     const own = createRemoteOwnToken({
       clock,
       token: first,
@@ -45,12 +46,14 @@ describe('the own token in a worker', () => {
     const { own, asked, answers, clock } = remote(undefined)
     const waiting = [own.take(), own.take(), own.take()]
     expect(asked).to.deep.equal([undefined])
-    answers[0]?.({ kind: 'unavailable', retryAfterMs: 30_000, detail: 'no own token: refused' })
-    for (const one of waiting) expect(await one).to.include({ kind: 'unavailable', retryAfterMs: 30_000 })
-    expect(own.take()).to.include({ kind: 'unavailable' })
+    answers[0]?.({ kind: 'unavailable', pausedForMs: 30_000, retryAfterMs: 7_000, detail: 'no own token: refused' })
+    for (const one of waiting) expect(await one).to.include({ kind: 'unavailable', retryAfterMs: 7_000 })
+    // What clients are told is what the primary said, less the time since.
+    clock.advance(600)
+    expect(own.take()).to.include({ kind: 'unavailable', retryAfterMs: 6_400 })
     expect(asked).to.have.length(1)
     // But not believed for long: what is new is handed over, and could be missed.
-    clock.advance(1_001)
+    clock.advance(401)
     expect(own.take()).to.be.instanceOf(Promise)
     expect(asked).to.have.length(2)
     own.hand(token(1))
