@@ -124,13 +124,19 @@ export function createPostClient(options: PostClientOptions): PostClient {
 
   return {
     post,
-    async close() {
+    close() {
       const all = [dispatcher, ...retired]
-      const stopTimer = clock.after(timeoutMs, () => {
-        for (const each of all) destroyQuietly(each)
+      return new Promise((resolve) => {
+        const stopTimer = clock.after(timeoutMs, () => {
+          for (const each of all) destroyQuietly(each)
+          // undici forgets who waits for its `close` where `destroy` overtakes it.
+          resolve()
+        })
+        void Promise.all(all.map(closeQuietly)).then(() => {
+          stopTimer()
+          resolve()
+        })
       })
-      await Promise.all(all.map(closeQuietly))
-      stopTimer()
     },
   }
 }

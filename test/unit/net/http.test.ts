@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/clock.ts'
 import { createPostClient, fetchText, type HttpResult, type PostClientOptions } from '../../../src/net/http.ts'
 import { readTlsOptions } from '../../../src/net/tls.ts'
 import { type Certificates, makeCertificates } from '../../support/certificates.ts'
+import { createFakeClock } from '../../support/clock.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
 import { plainTls } from '../keymanager/support.ts'
 
@@ -102,6 +103,26 @@ describe('post client', () => {
     keyManager = await startKeyManager()
   })
   afterEach(() => keyManager.close())
+
+  it('is closed in time where the last calls run out of time', async () => {
+    const clock = createFakeClock()
+    const client = createPostClient({
+      url: keyManager.url,
+      connections: 1,
+      timeoutMs: 2_000,
+      connectTimeoutMs: 1_000,
+      maxAnswerSize: 1_000,
+      tls: readTlsOptions(plainTls),
+      proxy: undefined,
+      clock,
+    })
+    await client.post({}, 'token=x')
+    const calls = Array.from({ length: 3 }, () => client.post({}, 'token=x'))
+    const closed = client.close()
+    clock.advance(2_000)
+    for (const result of await Promise.all(calls)) expect(result).to.include({ ok: false, kind: 'timeout' })
+    await closed
+  })
 
   it('F12 resolves again once a connection is old', async () => {
     let lookups = 0
