@@ -51,7 +51,7 @@ export interface Member {
 }
 
 export interface Pool {
-  /** Resolves when all are ready; rejects where one cannot start, and none is left then. */
+  /** Resolves when all are ready, or some while others fail to start again and again; rejects where none can. */
   start(): Promise<void>
   give(connection: Socket, listener: number): void
   /** Resolves when every worker has the setup in force, or is being replaced by one that has. */
@@ -99,6 +99,12 @@ export function createPool(options: PoolOptions): Pool {
   let ending = false
   let starting = true
   let last = 0
+
+  // However this process ends: a worker that hangs does not notice that its channel is closed.
+  const killAll = (): void => {
+    for (const { process } of slots) process?.kill()
+  }
+  process.once('exit', killAll)
 
   const isServing = (slot: Slot): boolean =>
     slot.process !== undefined && slot.generation !== undefined && slot.process.missedBeats < SUSPECT_AFTER_BEATS
@@ -173,14 +179,13 @@ export function createPool(options: PoolOptions): Pool {
   }
 
   function end(slot: Slot, process: WorkerProcess, { code, signal }: { code?: unknown; signal?: unknown }): void {
-    const wasReady = slot.generation !== undefined
+    const livedMs = slot.generation === undefined ? 0 : clock.monotonicMs() - slot.readyAtMs
+    const pause = restartPauseMs(slot.soonEnded, livedMs)
     slot.process = undefined
     slot.generation = undefined
-    settle(slot)
-    if (ending || starting) return
-    const livedMs = wasReady ? clock.monotonicMs() - slot.readyAtMs : 0
-    const pause = restartPauseMs(slot.soonEnded, livedMs)
     slot.soonEnded = pause.soonEnded
+    settle(slot)
+    if (ending) return
     slot.restarts += 1
     const reason: WorkerEnd = slot.stuck ? 'stuck' : 'crashed'
     const { worker } = slot
@@ -235,6 +240,22 @@ export function createPool(options: PoolOptions): Pool {
     else parked.push({ connection, listener })
   }
 
+  /** Resolves once it is ready, or has failed to become so, twice or for too long: then the others begin without it. */
+  function begun(slot: Slot): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel()
+        slot.waiting.delete(look)
+        resolve()
+      }
+      const look = (): void => {
+        if (slot.generation !== undefined || slot.soonEnded > 1) done()
+      }
+      const cancel = clock.after(START_MS, done)
+      slot.waiting.add(look)
+    })
+  }
+
   /** Resolves with whether it came true within `ms`; false where the worker ended before. */
   function until(slot: Slot, ms: number, holds: (generation: number) => boolean): Promise<boolean> {
     return new Promise((resolve) => {
@@ -270,15 +291,16 @@ export function createPool(options: PoolOptions): Pool {
     })
     await Promise.all(all.map(({ closed }) => closed))
     cancel()
+    process.off('exit', killAll)
   }
 
   return {
     async start() {
       for (const slot of slots) begin(slot)
-      const started = await Promise.all(slots.map((slot) => until(slot, START_MS, () => true)))
-      if (started.includes(false)) {
+      await Promise.all(slots.map(begun))
+      if (!slots.some(isServing)) {
         await endAll({ kind: 'stop' }, END_MS)
-        throw new Error('a worker process could not start')
+        throw new Error('a worker process could not start, none of them: worker_ended in the log says how each ended')
       }
       starting = false
       giveParked()

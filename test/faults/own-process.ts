@@ -137,12 +137,13 @@ interface Started {
   readonly localAdmin: string
 }
 
-/** For a configuration that must be refused: waits for the end. */
+/** For what ends by itself, such as a configuration that must be refused: waits for the end. */
 export async function serveToItsEnd(
   toml: string,
   flags: Readonly<Record<string, string>> = {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly exit: number; readonly output: string }> {
-  const child = spawnServe(toml, flags)
+  const child = spawnServe(toml, flags, env)
   // One that starts after all would never end.
   const timer = setTimeout(() => child.process.kill('SIGKILL'), 10_000)
   const exit = await child.exited

@@ -27,9 +27,13 @@ interface StatusFacts {
 
 export async function startWorkers(
   toml: string,
-  { workers = 2, flags = {} }: { workers?: number; flags?: Readonly<Record<string, string>> } = {},
+  {
+    workers = 2,
+    flags = {},
+    env = {},
+  }: { workers?: number; flags?: Readonly<Record<string, string>>; env?: Readonly<Record<string, string>> } = {},
 ): Promise<Workers> {
-  const own = await startOwnProcess(toml, { 'extAuthz.workers': String(workers), ...flags })
+  const own = await startOwnProcess(toml, { 'extAuthz.workers': String(workers), ...flags }, env)
   const clients: CheckClient[] = []
   return {
     ...own,
