@@ -2,15 +2,29 @@
 /** Picks the command; flags and exit codes, nothing else. */
 import { systemClock } from './clock.ts'
 import type { Io } from './commands/io.ts'
+import { holdSignals, type ProcessEvents } from './server/lifecycle.ts'
 import { createLogOutput, type LogOutput } from './telemetry/log-output.ts'
 
 type Command = (args: readonly string[], env: Readonly<Record<string, string | undefined>>, io: Io) => Promise<number>
 
 /** Loaded when asked for: a probe every few seconds should not pay for the server. */
-const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
-  ['serve', async (): Promise<Command> => (await import('./commands/serve.ts')).runServe],
-  // What `serve` starts where several processes are asked for; in no help.
-  ['worker', async (): Promise<Command> => (await import('./commands/worker.ts')).runWorker],
+const COMMANDS: ReadonlyMap<string, (io: Io) => Promise<Command>> = new Map([
+  [
+    'serve',
+    async (io: Io): Promise<Command> => {
+      // Before anything is loaded: a signal that comes meanwhile must not end it by itself.
+      io.signals?.()
+      return (await import('./commands/serve.ts')).runServe
+    },
+  ],
+  [
+    // What `serve` starts where several processes are asked for; in no help.
+    'worker',
+    async (io: Io): Promise<Command> => {
+      io.signals?.()
+      return (await import('./commands/worker.ts')).runWorker
+    },
+  ],
   ['check-config', async (): Promise<Command> => (await import('./commands/check-config.ts')).runCheckConfig],
   ['introspect', async (): Promise<Command> => (await import('./commands/introspect.ts')).runIntrospect],
   ['check', async (): Promise<Command> => (await import('./commands/check.ts')).runCheck],
@@ -55,7 +69,7 @@ export async function runCli(
     io.err(`micro-gw-authz: unknown command\n\n${HELP}`)
     return 2
   }
-  const command = await load()
+  const command = await load(io)
   return command(isDefault ? argv : argv.slice(1), env, io)
 }
 
@@ -64,6 +78,7 @@ const LAST_LINES_MS = 500
 
 if (import.meta.main) {
   let logOutput: LogOutput | undefined
+  let signals: ProcessEvents | undefined
   // Who reads may go away; a command goes on to its end.
   const quiet = (stream: NodeJS.WriteStream): NodeJS.WriteStream =>
     stream.listenerCount('error') > 0 ? stream : stream.on('error', () => undefined)
@@ -73,6 +88,10 @@ if (import.meta.main) {
     },
     out: (text) => void quiet(process.stdout).write(text),
     err: (text) => void quiet(process.stderr).write(text),
+    signals() {
+      signals ??= holdSignals()
+      return signals
+    },
     log(lines) {
       logOutput ??= createLogOutput(process.stdout, {
         clock: systemClock,

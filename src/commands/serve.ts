@@ -1,10 +1,10 @@
 /** `serve`: the sidecar itself, until a signal ends it. */
-import { startApp } from '../app.ts'
+import { type App, startApp } from '../app.ts'
 import { systemClock } from '../clock.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import { DEFAULT_FILE } from '../config/load.ts'
 import { tuneCollector } from '../server/collector.ts'
-import { watchProcess } from '../server/lifecycle.ts'
+import { type LifecycleActions, watchProcess } from '../server/lifecycle.ts'
 import { createLog } from '../telemetry/log.ts'
 import { formatProblem } from './check-config.ts'
 import { readFlags, usage } from './flags.ts'
@@ -19,7 +19,7 @@ Answers Envoy's ext_authz Checks until SIGTERM or SIGINT (drains) or a second on
   --set KEY=VALUE  sets a key by its path, such as log.level=debug; stronger than the environment and the file.
                    Others can read it in the process list: secrets belong into files (@file:) or the environment (@env:)
 
-Exit status: 0 after a drain, 1 where the configuration is not usable or an address is taken, 2 wrong usage.
+Exit status: 0 after a drain, or told to end while it starts, 1 where the configuration is not usable or an address is taken, 2 wrong usage.
 `
 
 /** Resolves when the process should end. */
@@ -37,13 +37,18 @@ export async function runServe(
 
   tuneCollector()
   const writeLog = io.log ?? io.out
+  const log = createLog({ level: 'info', write: writeLog, clock: systemClock })
+  const { promise: started, resolve: nowStarted } = Promise.withResolvers<App | undefined>()
+  const actions = actionsOf(started)
+  // First of all: a signal that comes while it starts is obeyed as well.
+  const life = watchProcess(actions, log, io.signals?.())
   try {
-    const app = await startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })
-    const life = watchProcess(app, createLog({ level: 'info', write: writeLog, clock: systemClock }))
-    const exit = await life.ended
-    life.dispose()
-    return exit
+    const starting = startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })
+    starting.then(nowStarted, () => nowStarted(undefined))
+    return await Promise.race([life.ended, starting.then(() => life.ended)])
   } catch (error) {
+    // Whatever came of the start: it was told to end.
+    if (actions.isEnding()) return life.ended
     if (error instanceof ConfigurationError) {
       for (const problem of error.problems) io.err(`${formatProblem(problem, config ?? DEFAULT_FILE)}\n`)
       io.err('The configuration is NOT usable.\n')
@@ -52,6 +57,37 @@ export async function runServe(
       io.err(`micro-gw-authz: ${startFailure(error)}\n`)
     }
     return 1
+  } finally {
+    life.dispose()
+  }
+}
+
+/** Told to end before it has started, it waits this long for what there is to be taken down. */
+const ABANDON_MS = 1_000
+
+/** `started`: undefined where nothing came of it. */
+function actionsOf(started: Promise<App | undefined>): LifecycleActions & { readonly isEnding: () => boolean } {
+  let app: App | undefined
+  let isEnding = false
+  void started.then((one) => {
+    app = one
+  })
+  const abandon = (): Promise<void> =>
+    new Promise((resolve) => {
+      systemClock.after(ABANDON_MS, resolve)
+      void started.then((one) => one?.stop()).then(resolve, resolve)
+    })
+  return {
+    isEnding: () => isEnding,
+    drain() {
+      isEnding = true
+      return app === undefined ? abandon() : app.drain()
+    },
+    stop() {
+      isEnding = true
+      return app === undefined ? abandon() : app.stop()
+    },
+    reload: async () => (await started)?.reload(),
   }
 }
 

@@ -85,9 +85,33 @@ export function watchProcess(actions: LifecycleActions, log: Log, events: Proces
   }
 }
 
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP']
+
+/**
+ * From now on no signal ends the process by itself; one that comes before somebody listens is told then. For the time in
+ * which a command is loaded, and for the last moments after its listeners were taken off.
+ */
+export function holdSignals(events: ProcessEvents = process): ProcessEvents {
+  const held = new Map<string, number>(SIGNALS.map((signal) => [signal, 0]))
+  for (const signal of SIGNALS)
+    events.on(signal, () => {
+      const before = held.get(signal)
+      if (before !== undefined) held.set(signal, before + 1)
+    })
+  return {
+    on(event, listener) {
+      events.on(event, listener)
+      const arrived = held.get(event) ?? 0
+      held.delete(event)
+      for (let told = 0; told < arrived; told += 1) queueMicrotask(() => listener(event))
+    },
+    off: (event, listener) => events.off(event, listener),
+  }
+}
+
 /** A worker's: Ctrl-C and a container's stop reach the whole group, but what becomes of them the primary says. */
 export function ignoreSignals(events: ProcessEvents = process): void {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) events.on(signal, () => undefined)
+  for (const signal of SIGNALS) events.on(signal, () => undefined)
 }
 
 /** `fatal` after an uncaught exception; a rejection nobody handled is logged and survived. */
