@@ -26,6 +26,7 @@ const REMOTE_OPTIONS: ServerOptions = {
 /**
  * Where several workers share an address. Envoy opens another connection, which goes to another worker, only when one is
  * full: at this many Checks under way one worker has as much to do as it can (docs/workers.md has the measurement).
+ * Node enforces what it announces, and counts cancelled streams for a turn longer: at the limit the next one may be reset.
  */
 const SHARED_OPTIONS: ServerOptions = { 'grpc.max_concurrent_streams': 16 }
 
