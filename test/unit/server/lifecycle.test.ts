@@ -3,7 +3,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { systemClock } from '../../../src/clock.ts'
-import { ignoreSignals, type LifecycleActions, watchFailures, watchProcess } from '../../../src/server/lifecycle.ts'
+import {
+  holdSignals,
+  ignoreSignals,
+  type LifecycleActions,
+  watchFailures,
+  watchProcess,
+} from '../../../src/server/lifecycle.ts'
 import { createLog } from '../../../src/telemetry/log.ts'
 
 function watched(actions: Partial<LifecycleActions> = {}) {
@@ -72,6 +78,27 @@ describe('the process', () => {
     const { events, life } = watched()
     life.dispose()
     expect(events.eventNames()).to.deep.equal([])
+  })
+})
+
+describe('signals that come before somebody listens', () => {
+  it('are told once, then and afterwards, and end nothing when nobody listens any more', async () => {
+    const events = new EventEmitter()
+    const held = holdSignals(events)
+    const told: unknown[] = []
+    const listener = (signal: unknown): void => void told.push(signal)
+    events.emit('SIGHUP', 'SIGHUP')
+    events.emit('SIGTERM', 'SIGTERM')
+    held.on('SIGTERM', listener)
+    await nextTurn()
+    expect(told).to.deep.equal(['SIGTERM'])
+    events.emit('SIGTERM', 'SIGTERM')
+    await nextTurn()
+    expect(told).to.deep.equal(['SIGTERM', 'SIGTERM'])
+    held.off('SIGTERM', listener)
+    // Node's own way with a signal is to end the process, where it has no listener.
+    expect(events.emit('SIGTERM', 'SIGTERM')).to.equal(true)
+    expect(told).to.have.length(2)
   })
 })
 
