@@ -9,22 +9,9 @@ type Command = (args: readonly string[], env: Readonly<Record<string, string | u
 
 /** Loaded when asked for: a probe every few seconds should not pay for the server. */
 const COMMANDS: ReadonlyMap<string, (io: Io) => Promise<Command>> = new Map([
-  [
-    'serve',
-    async (io: Io): Promise<Command> => {
-      // Before anything is loaded: a signal that comes meanwhile must not end it by itself.
-      io.signals?.()
-      return (await import('./commands/serve.ts')).runServe
-    },
-  ],
-  [
-    // What `serve` starts where several processes are asked for; in no help.
-    'worker',
-    async (io: Io): Promise<Command> => {
-      io.signals?.()
-      return (await import('./commands/worker.ts')).runWorker
-    },
-  ],
+  ['serve', async (io: Io): Promise<Command> => loadServe(io)],
+  // What `serve` starts where several processes are asked for; in no help.
+  ['worker', async (io: Io): Promise<Command> => loadWorker(io)],
   ['check-config', async (): Promise<Command> => (await import('./commands/check-config.ts')).runCheckConfig],
   ['introspect', async (): Promise<Command> => (await import('./commands/introspect.ts')).runIntrospect],
   ['check', async (): Promise<Command> => (await import('./commands/check.ts')).runCheck],
@@ -32,6 +19,17 @@ const COMMANDS: ReadonlyMap<string, (io: Io) => Promise<Command>> = new Map([
   ['encrypt', async (): Promise<Command> => (await import('./commands/encrypt.ts')).runEncrypt],
   ['version', async (): Promise<Command> => (await import('./commands/version.ts')).runVersion],
 ])
+
+/** Signals are held before anything is loaded: one that comes meanwhile must not end the process by itself. */
+async function loadServe(io: Io): Promise<Command> {
+  io.signals?.()
+  return (await import('./commands/serve.ts')).runServe
+}
+
+async function loadWorker(io: Io): Promise<Command> {
+  io.signals?.()
+  return (await import('./commands/worker.ts')).runWorker
+}
 
 const HELP = `micro-gw-authz: Envoy ext_authz sidecar for opaque OAuth2 access tokens
 
