@@ -16,7 +16,13 @@ const MOST = 1024
 /** Gives equal claims the same frozen object, as far as the bounds go. */
 export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
   const known = new Map<string, SharedClaims>()
-  return ({ clientId, iss, audience, scopes, tokenType, isAccessToken, isBound }) => {
+  let last: SharedClaims | undefined
+  return (claims) => {
+    if (last === undefined || !areEqual(last, claims)) last = find(claims)
+    return last
+  }
+
+  function find({ clientId, iss, audience, scopes, tokenType, isAccessToken, isBound }: SharedClaims): SharedClaims {
     // JSON tells everything apart that these members can hold: undefined is null, which no text or list is.
     const key = JSON.stringify([clientId, iss, audience, scopes, tokenType, isAccessToken, isBound])
     const before = known.get(key)
@@ -35,4 +41,21 @@ export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
     known.set(key, shared)
     return shared
   }
+}
+
+/** The next token is most often like the last one. */
+function areEqual(a: SharedClaims, b: SharedClaims): boolean {
+  return (
+    a.clientId === b.clientId &&
+    a.iss === b.iss &&
+    a.tokenType === b.tokenType &&
+    a.isAccessToken === b.isAccessToken &&
+    a.isBound === b.isBound &&
+    areSame(a.scopes, b.scopes) &&
+    areSame(a.audience, b.audience)
+  )
+}
+
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((word, index) => word === b[index])
 }

@@ -25,6 +25,8 @@ export class SlotTable {
   /** The first slot of each bucket. */
   readonly #heads = new Records(4)
   readonly #wanted = Buffer.alloc(KEY_BYTES)
+  /** What `#wanted` holds the bytes of: a miss asks for the same key four times. */
+  #wantedKey: string | undefined
   readonly #wantedWords = new DataView(this.#wanted.buffer, this.#wanted.byteOffset, KEY_BYTES)
   /** Odd and random: whoever chooses tokens must not choose which of them share a bucket. */
   readonly #factors = [randomBytes(4).readInt32LE() | 1, randomBytes(4).readInt32LE() | 1] as const
@@ -123,9 +125,12 @@ export class SlotTable {
   }
 
   #readWanted(key: string): void {
+    if (key === this.#wantedKey) return
+    this.#wantedKey = undefined
     if (key.length !== 2 * KEY_BYTES || this.#wanted.write(key, 0, KEY_BYTES, 'hex') !== KEY_BYTES) {
       throw new TypeError('a store key is 64 hex digits')
     }
+    this.#wantedKey = key
   }
 
   #hasWanted(slot: number): boolean {

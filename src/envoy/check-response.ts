@@ -34,6 +34,8 @@ const OWN_MEMBERS: ReadonlySet<string> = new Set([...FIRST_MEMBERS, ...LAST_MEMB
 
 /** Builds replies for one configuration; another encoder never uses what this one left in an answer's reply slot. */
 export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
+  const allHeaders = new Set(settings.upstreamHeaders.map(({ header }) => header))
+  const removalsBesideAll = removals(headersToRemove(allHeaders, settings, false))
   const removalsBySet = new Map<string, Uint8Array>()
   const refusals = new Map<string, Template>()
   const withoutToken = new Map<string, Template>()
@@ -43,9 +45,8 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
   const allow = ({ answer, cache, maxAgeSeconds }: Allowed, decisionId: string): Buffer => {
     const { claims } = answer
     const set = headersFor(claims, settings)
-    const remove = remembered(removalsBySet, namesOf(set), () =>
-      removals(headersToRemove(new Set(set.map((header) => header.name)), settings, false)),
-    )
+    // Nearly every answer has all of them.
+    const remove = set.length === allHeaders.size ? removalsBesideAll : removalsBeside(set)
     const claimOf = createClaimReader(claims)
     const values = [
       'allowed',
@@ -63,6 +64,11 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
     ]
     return checkResponse({ kind: 'ok', set, remove }, { names, values })
   }
+
+  const removalsBeside = (set: readonly UpstreamHeader[]): Uint8Array =>
+    remembered(removalsBySet, namesOf(set), () =>
+      removals(headersToRemove(new Set(set.map(({ name }) => name)), settings, false)),
+    )
 
   const withoutTokenTemplate = ({ reason, otherScheme }: AllowedWithoutToken): Template =>
     remembered(withoutToken, `${reason} ${otherScheme}`, () => {
