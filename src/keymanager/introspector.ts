@@ -2,15 +2,7 @@
  * The request half of introspection: a bounded queue, the breaker and an honoured 429 in front of one POST. Nothing
  * here rejects: whatever goes wrong is an outcome, and none of them allows.
  */
-import type {
-  CheckTrace,
-  Clock,
-  Interest,
-  Introspected,
-  IntrospectionMetrics,
-  Introspector,
-  Log,
-} from '../authz/ports.ts'
+import type { CheckTrace, Clock, Introspected, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
@@ -21,7 +13,17 @@ import { createFailureLog } from './failure-log.ts'
 import { createInactiveAlarm } from './inactive-alarm.ts'
 import { readIntrospectionAnswer } from './introspection-answer.ts'
 import { createIntrospectionClients } from './introspection-clients.ts'
+import {
+  createLastCalls,
+  isUnauthorized,
+  judge,
+  type LastCalls,
+  label,
+  noCall,
+  UNEXPECTED,
+} from './introspection-outcome.ts'
 import type { Held, OwnToken, Taken } from './own-token.ts'
+import { createPlaces, type Waiting } from './places.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
 
 export interface KeyManagerClient extends Introspector {
@@ -32,7 +34,7 @@ export interface KeyManagerClient extends Introspector {
   close(): Promise<void>
 }
 
-export interface KeyManagerStatus {
+export interface KeyManagerStatus extends LastCalls {
   readonly breaker: 'closed' | 'open' | 'half_open'
   readonly inFlight: number
   readonly waiting: number
@@ -40,11 +42,6 @@ export interface KeyManagerStatus {
   readonly lastError: string | undefined
   /** How long the breaker or an honoured 429 lets no call out; undefined: it does. */
   readonly pausedForMs: number | undefined
-  /** Calls of this configuration; the probe at the start is none. */
-  readonly lastSuccess: { readonly at: string; readonly tookMs: number } | undefined
-  readonly lastFailure:
-    | { readonly at: string; readonly tookMs: number; readonly cause: string; readonly detail: string }
-    | undefined
 }
 
 export interface IntrospectorDependencies {
@@ -61,24 +58,6 @@ export interface IntrospectorDependencies {
   readonly endpoints?: (() => Endpoints | undefined | Promise<Endpoints | undefined>) | undefined
 }
 
-const UNEXPECTED: Introspected = {
-  kind: 'unavailable',
-  cause: 'network',
-  retryAfterMs: 0,
-  detail: 'the call failed unexpectedly',
-}
-
-interface Timed {
-  readonly atMs: number
-  readonly tookMs: number
-}
-
-interface Waiting {
-  readonly token: string
-  readonly interest: Interest
-  readonly resolve: (outcome: Introspected) => void
-}
-
 /** Throws where a file of `keyManager.tls` cannot be read, naming its key. */
 export function createIntrospector(
   settings: KeyManagerConfig,
@@ -92,14 +71,9 @@ export function createIntrospector(
   const authenticated = security.kind !== 'none'
   const failures = createFailureLog(log, clock)
   const noteInactive = createInactiveAlarm(log)
-  // Insertion order is the queue; leaving it from the middle costs nothing.
-  const queue = new Set<Waiting>()
-  let inFlight = 0
-  /** Each has a place as a call has: what is sent at once when the own token arrives stays bounded. */
-  let awaitingToken = 0
+  const lastCalls = createLastCalls(clock)
+  const places = createPlaces(settings.maxInFlight, run)
   let throttledUntilMs = Number.NEGATIVE_INFINITY
-  let lastSuccess: Timed | undefined
-  let lastFailure: (Timed & { readonly cause: string; readonly detail: string }) | undefined
 
   const breaker = createBreaker({
     failures: settings.breaker.failures,
@@ -168,26 +142,17 @@ export function createIntrospector(
     return again
   }
 
-  const noCall = (detail: string, retryAfterMs: number): Introspected => ({
-    kind: 'unavailable',
-    cause: 'rejected',
-    retryAfterMs,
-    detail,
-  })
-
   /** Resolves the waiting call whatever happens: what throws on the way is a failure of that call alone. */
-  const run = (waiting: Waiting): void => {
+  function run(waiting: Waiting): void {
     try {
       send(waiting)?.catch(() => {
         waiting.resolve(UNEXPECTED)
-        startWaiting()
+        places.startWaiting()
       })
     } catch {
       waiting.resolve(UNEXPECTED)
     }
   }
-
-  const hasRoom = (): boolean => inFlight + awaitingToken < settings.maxInFlight
 
   /** Undefined: it is resolved, and had no place. */
   const send = (waiting: Waiting): Promise<void> | undefined => {
@@ -206,9 +171,9 @@ export function createIntrospector(
   /** Who comes to no call gives its place to the next. */
   const sendLater = async (waiting: Waiting, taken: Promise<Taken>): Promise<void> => {
     const { resolve } = waiting
-    awaitingToken += 1
+    places.awaitingToken += 1
     const has = await taken
-    awaitingToken -= 1
+    places.awaitingToken -= 1
     // From here to the call there is no wait: nobody takes the place meanwhile.
     if (!waiting.interest.wanted) resolve({ kind: 'abandoned' })
     else if (has.kind === 'unavailable') resolve(reject(has.detail, has.retryAfterMs))
@@ -217,19 +182,19 @@ export function createIntrospector(
       if (refused === undefined) return sendBy(waiting, has.token)
       resolve(refused)
     }
-    startWaiting()
+    places.startWaiting()
   }
 
   const sendBy = async (waiting: Waiting, held: Held | undefined): Promise<void> => {
     const { token, resolve } = waiting
     const admission = breaker.admit()
     if (!admission.admitted) {
-      queueMicrotask(startWaiting)
+      queueMicrotask(places.startWaiting)
       return resolve(reject('the breaker is open', admission.retryAfterMs))
     }
 
-    inFlight += 1
-    metrics.introspectionsInFlight(inFlight)
+    places.inFlight += 1
+    metrics.introspectionsInFlight(places.inFlight)
     let outcome = UNEXPECTED
     let verdict: Verdict = 'neutral'
     try {
@@ -241,34 +206,27 @@ export function createIntrospector(
       // Fail closed; the place and the breaker's probe are given back whatever happened.
       outcome = UNEXPECTED
     }
-    inFlight -= 1
-    metrics.introspectionsInFlight(inFlight)
+    places.inFlight -= 1
+    metrics.introspectionsInFlight(places.inFlight)
     breaker.settle(admission.probe, verdict)
     resolve(outcome)
-    startWaiting()
+    places.startWaiting()
   }
 
   /** What log, metrics and pause learn from an outcome. */
   const note = (outcome: Introspected, tookMs: number): void => {
     failures.note(outcome)
     noteInactive(outcome)
-    noteTime(outcome, tookMs)
+    lastCalls.note(outcome, tookMs)
     if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') {
       throttledUntilMs = Math.max(throttledUntilMs, clock.monotonicMs() + outcome.retryAfterMs)
     }
     metrics.introspection(label(outcome), tookMs / 1_000)
   }
 
-  const noteTime = (outcome: Introspected, tookMs: number): void => {
-    const time = { atMs: clock.wallMs(), tookMs: Math.round(tookMs) }
-    if (outcome.kind === 'active' || outcome.kind === 'inactive') lastSuccess = time
-    else if (outcome.kind === 'malformed') lastFailure = { ...time, cause: 'malformed', detail: outcome.detail }
-    else if (outcome.kind === 'unavailable') lastFailure = { ...time, cause: outcome.cause, detail: outcome.detail }
-  }
-
   const reject = (detail: string, retryAfterMs: number): Introspected => {
     metrics.introspection('rejected', undefined)
-    return { kind: 'unavailable', cause: 'rejected', retryAfterMs, detail }
+    return noCall(detail, retryAfterMs)
   }
 
   /** Why no call may go out now: asked on arrival and again when it is a call's turn. */
@@ -277,16 +235,6 @@ export function createIntrospector(
     if (throttledMs > 0) return reject('the key manager asked for fewer calls (429)', throttledMs)
     const openMs = breaker.refusesForMs()
     return openMs > 0 ? reject('the breaker is open', openMs) : undefined
-  }
-
-  /** As many as there is room for; what breaker or 429 refuse takes no room. */
-  const startWaiting = (): void => {
-    for (const waiting of queue) {
-      if (!hasRoom()) return
-      queue.delete(waiting)
-      waiting.interest.whenLost = undefined
-      run(waiting)
-    }
   }
 
   const callByProbe = async (token: string): Promise<Introspected> => {
@@ -300,22 +248,18 @@ export function createIntrospector(
     introspect(token, interest) {
       return new Promise((resolve) => {
         const waiting: Waiting = { token, interest, resolve }
-        if (hasRoom()) {
+        if (places.hasRoom()) {
           run(waiting)
           return
         }
         if (!interest.wanted) return resolve({ kind: 'abandoned' })
         const refused = refusal()
         if (refused !== undefined) return resolve(refused)
-        if (queue.size >= settings.maxWaiting) {
+        if (places.waiting >= settings.maxWaiting) {
           metrics.introspection('rejected', undefined)
           return resolve({ kind: 'overloaded' })
         }
-        queue.add(waiting)
-        interest.whenLost = () => {
-          queue.delete(waiting)
-          resolve({ kind: 'abandoned' })
-        }
+        places.wait(waiting)
       })
     },
     probe: () => probeKeyManager(callByProbe, security, clock),
@@ -323,69 +267,13 @@ export function createIntrospector(
       const pausedMs = Math.max(throttledUntilMs - clock.monotonicMs(), breaker.refusesForMs())
       return {
         breaker: breaker.state,
-        inFlight,
-        waiting: queue.size,
+        inFlight: places.inFlight,
+        waiting: places.waiting,
         lastError: failures.last(),
         pausedForMs: pausedMs > 0 ? Math.ceil(pausedMs) : undefined,
-        lastSuccess: lastSuccess && dated(lastSuccess),
-        lastFailure: lastFailure && dated(lastFailure),
+        ...lastCalls.told(),
       }
     },
     close: () => clients.close(),
-  }
-}
-
-/** Told as a date where somebody asks: a call happens far more often. */
-function dated<What extends Timed>({ atMs, ...rest }: What): Omit<What, 'atMs'> & { readonly at: string } {
-  return { at: new Date(atMs).toISOString(), ...rest }
-}
-
-function isUnauthorized(outcome: Introspected): outcome is Extract<Introspected, { kind: 'unavailable' }> {
-  return outcome.kind === 'unavailable' && outcome.cause === 'unauthorized'
-}
-
-/** Product section 4: what an outcome says about the key manager. */
-function judge(outcome: Introspected): Verdict {
-  switch (outcome.kind) {
-    case 'active':
-    case 'inactive':
-      return 'works'
-    case 'malformed':
-    case 'overloaded':
-    case 'abandoned':
-      return 'neutral'
-    case 'unavailable':
-      switch (outcome.cause) {
-        case 'timeout':
-        case 'network':
-        case 'tls':
-        case 'server_error':
-        case 'unauthorized':
-          return 'failed'
-        case 'client_error':
-        case 'throttled':
-        case 'rejected':
-          return 'neutral'
-        default:
-          return outcome.cause satisfies never
-      }
-    default:
-      return outcome satisfies never
-  }
-}
-
-function label(outcome: Introspected): Parameters<IntrospectionMetrics['introspection']>[0] {
-  switch (outcome.kind) {
-    case 'active':
-    case 'inactive':
-    case 'malformed':
-      return outcome.kind
-    case 'unavailable':
-      return outcome.cause
-    case 'overloaded':
-    case 'abandoned':
-      return 'rejected'
-    default:
-      return outcome satisfies never
   }
 }
