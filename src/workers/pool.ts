@@ -1,27 +1,20 @@
-/**
- * Keeps as many workers alive as were asked for, and gives each connection to one of them.
- * Envoy holds few connections and keeps them for long, so it matters who gets which: see `choose`.
- */
+/** Keeps as many workers alive as were asked for: starts, watches, replaces, reconfigures and ends them. */
 import type { Socket } from 'node:net'
 import type { Clock, Log } from '../authz/ports.ts'
+import { createHandOver } from './hand-over.ts'
 import type { ToPrimary, ToWorker } from './messages.ts'
 import { restartPauseMs } from './restart-pause.ts'
 import { packSetup, type Setup } from './setup.ts'
+import { begun, createSlot, isServing, type Slot, START_MS, settle, until } from './slot.ts'
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
 
 const BEAT_MS = 1_000
-/** From here on it gets no more connections. */
-const SUSPECT_AFTER_BEATS = 2
 /** From here on it hangs: whoever waits for it has long given up, and is served elsewhere once its connections are closed. */
 const STUCK_AFTER_BEATS = 5
-/** A machine under load starts slowly; beyond this something is wrong. */
-const START_MS = 30_000
 /** A new configuration is in force within this, or the worker is replaced by one that begins with it. */
 const SWAP_MS = 20_000
 /** For the last lines of a worker that was told to end. */
 const END_MS = 500
-/** Connections that wait for a worker: at the start, and while none is there. */
-const MOST_PARKED = 1_024
 
 export type WorkerEnd = 'crashed' | 'stuck'
 
@@ -65,49 +58,17 @@ export interface Pool {
   stop(): Promise<void>
 }
 
-interface Slot {
-  readonly worker: number
-  /** Undefined between two of them. */
-  process: WorkerProcess | undefined
-  /** Undefined until it is ready. */
-  generation: number | undefined
-  readyAtMs: number
-  restarts: number
-  /** Ends in a row, each soon after a start. */
-  soonEnded: number
-  stuck: boolean
-  /** Who waits for a generation, or for an end. */
-  readonly waiting: Set<() => void>
-}
-
 export function createPool(options: PoolOptions): Pool {
   const { clock, log } = options
-  const slots = Array.from(
-    { length: options.workers },
-    (_, index): Slot => ({
-      worker: index + 1,
-      process: undefined,
-      generation: undefined,
-      readyAtMs: 0,
-      restarts: 0,
-      soonEnded: 0,
-      stuck: false,
-      waiting: new Set(),
-    }),
-  )
-  const parked: { readonly connection: Socket; readonly listener: number }[] = []
+  const slots = Array.from({ length: options.workers }, (_, index) => createSlot(index + 1))
+  const handOver = createHandOver(slots, options.listeners)
   let ending = false
-  let starting = true
-  let last = 0
 
   // However this process ends: a worker that hangs does not notice that its channel is closed.
   const killAll = (): void => {
     for (const { process } of slots) process?.kill()
   }
   process.once('exit', killAll)
-
-  const isServing = (slot: Slot): boolean =>
-    slot.process !== undefined && slot.generation !== undefined && slot.process.missedBeats < SUSPECT_AFTER_BEATS
 
   function begin(slot: Slot): void {
     const { worker } = slot
@@ -167,15 +128,7 @@ export function createPool(options: PoolOptions): Pool {
     if (generation < newest.generation) process.send({ kind: 'setup', setup: packSetup(newest) })
     slot.readyAtMs = clock.monotonicMs()
     log.info('worker_started', { worker: slot.worker, pid: process.pid, restarts: slot.restarts })
-    if (!starting) giveParked()
-  }
-
-  function giveParked(): void {
-    for (const { connection, listener } of parked.splice(0)) give(connection, listener)
-  }
-
-  function settle(slot: Slot): void {
-    for (const look of slot.waiting) look()
+    handOver.resume()
   }
 
   function end(slot: Slot, process: WorkerProcess, { code, signal }: { code?: unknown; signal?: unknown }): void {
@@ -212,68 +165,6 @@ export function createPool(options: PoolOptions): Pool {
     }
   }
 
-  /**
-   * With several listeners each belongs to some of the workers: a caller that spreads its calls over the addresses
-   * spreads them over the workers. Among those, and where they do not serve among all, the one with the fewest
-   * connections; of equals the next in turn.
-   */
-  function choose(listener: number): WorkerProcess | undefined {
-    const { listeners, workers } = options
-    const serving = slots.filter(isServing)
-    const own = serving.filter(({ worker }) =>
-      listeners <= workers ? (worker - 1) % listeners === listener : listener % workers === worker - 1,
-    )
-    const among = own.length > 0 ? own : serving
-    const turn = ({ worker }: Slot): number => (worker - 1 - last + workers) % workers
-    const [chosen] = among.toSorted(
-      (a, b) => (a.process?.connections ?? 0) - (b.process?.connections ?? 0) || turn(a) - turn(b),
-    )
-    if (chosen !== undefined) last = chosen.worker % workers
-    return chosen?.process
-  }
-
-  function give(connection: Socket, listener: number): void {
-    // At the start they wait for all: the first that is ready would have all of them.
-    const process = starting ? undefined : choose(listener)
-    if (process !== undefined) process.give(connection, listener)
-    else if (ending || parked.length >= MOST_PARKED) connection.destroy()
-    else parked.push({ connection, listener })
-  }
-
-  /** Resolves once it is ready, or has failed to become so, twice or for too long: then the others begin without it. */
-  function begun(slot: Slot): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel()
-        slot.waiting.delete(look)
-        resolve()
-      }
-      const look = (): void => {
-        if (slot.generation !== undefined || slot.soonEnded > 1) done()
-      }
-      const cancel = clock.after(START_MS, done)
-      slot.waiting.add(look)
-    })
-  }
-
-  /** Resolves with whether it came true within `ms`; false where the worker ended before. */
-  function until(slot: Slot, ms: number, holds: (generation: number) => boolean): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settled = (value: boolean): void => {
-        cancel()
-        slot.waiting.delete(look)
-        resolve(value)
-      }
-      const look = (): void => {
-        if (slot.process === undefined) settled(false)
-        else if (slot.generation !== undefined && holds(slot.generation)) settled(true)
-      }
-      const cancel = clock.after(ms, () => settled(false))
-      slot.waiting.add(look)
-      look()
-    })
-  }
-
   const processes = (): WorkerProcess[] => slots.flatMap(({ process }) => (process === undefined ? [] : [process]))
 
   const members = (): Member[] =>
@@ -283,7 +174,7 @@ export function createPool(options: PoolOptions): Pool {
 
   async function endAll(message: ToWorker, withinMs: number): Promise<void> {
     ending = true
-    for (const { connection } of parked.splice(0)) connection.destroy()
+    handOver.end()
     const all = processes()
     for (const process of all) process.send(message)
     const cancel = clock.after(withinMs, () => {
@@ -297,16 +188,15 @@ export function createPool(options: PoolOptions): Pool {
   return {
     async start() {
       for (const slot of slots) begin(slot)
-      await Promise.all(slots.map(begun))
+      await Promise.all(slots.map((slot) => begun(slot, clock)))
       if (!slots.some(isServing)) {
         await endAll({ kind: 'stop' }, END_MS)
         throw new Error('a worker process could not start, none of them: worker_ended in the log says how each ended')
       }
-      starting = false
-      giveParked()
+      handOver.begin()
       beat()
     },
-    give,
+    give: handOver.give,
     async reconfigure() {
       const setup = options.setup()
       const packed = packSetup(setup)
@@ -316,7 +206,7 @@ export function createPool(options: PoolOptions): Pool {
           // One that is about to start asks for what is in force then.
           if (process === undefined || slot.generation === undefined) return
           process.send({ kind: 'setup', setup: packed })
-          const inForce = await until(slot, SWAP_MS, (generation) => generation >= setup.generation)
+          const inForce = await until(slot, clock, SWAP_MS, (generation) => generation >= setup.generation)
           if (!inForce && slot.process === process) process.kill()
         }),
       )
