@@ -19,6 +19,8 @@ export interface AppOptions {
   readonly clock?: Clock
   /** Takes one log line, newline included. */
   readonly writeLog: (line: string) => void
+  /** Lines that were dropped behind it, for the metric; default: none. */
+  readonly logLinesLost?: (() => number) | undefined
 }
 
 export type App = Sidecar
@@ -33,7 +35,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     })
   const loaded = load()
   if (!loaded.ok) throw new ConfigurationError(loaded.problems)
-  const start: SidecarStart = { loaded, load, clock: options.clock ?? systemClock, writeLog: options.writeLog }
+  const { clock = systemClock, writeLog, logLinesLost = () => 0 } = options
+  const start: SidecarStart = { loaded, load, clock, writeLog, logLinesLost }
   const workers = workersOf(loaded.config)
   if (workers === 1) return (await import('./single.ts')).startSingle(start)
   return (await import('./workers/primary.ts')).startPrimary(start, workers)

@@ -97,6 +97,7 @@ if (import.meta.main) {
       })
       logOutput.write(lines)
     },
+    logLinesLost: () => logOutput?.linesLost ?? 0,
   }
   process.exitCode = await runCli(process.argv.slice(2), process.env, io)
   // What is still open (a kept-alive connection) must not hold up a container's end; the output is drained first.

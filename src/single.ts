@@ -12,9 +12,10 @@ import { createMetrics } from './telemetry/metrics.ts'
 import { VERSION } from './telemetry/version.ts'
 
 /** Rejects as `startApp`. */
-export async function startSingle({ loaded, load, clock, writeLog }: SidecarStart): Promise<Sidecar> {
+export async function startSingle({ loaded, load, clock, writeLog, logLinesLost }: SidecarStart): Promise<Sidecar> {
   const log = createLog({ level: loaded.config.log.level, write: writeLog, clock })
   const metrics = createMetrics()
+  metrics.logLinesLost(logLinesLost)
   announceConfiguration(loaded.config, loaded.problems, log)
   const service = createCheckService(loaded.config, { clock, metrics, log })
   const { server, health, decisions, graph } = service

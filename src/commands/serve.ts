@@ -43,7 +43,8 @@ export async function runServe(
   // First of all: a signal that comes while it starts is obeyed as well.
   const life = watchProcess(actions, log, io.signals?.())
   try {
-    const starting = startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog })
+    const { logLinesLost } = io
+    const starting = startApp({ configFile: config, env, flags: Object.fromEntries(flags), writeLog, logLinesLost })
     starting.then(nowStarted, () => nowStarted(undefined))
     return await Promise.race([life.ended, starting.then(() => life.ended)])
   } catch (error) {

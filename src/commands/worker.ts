@@ -20,5 +20,5 @@ export async function runWorker(
   tuneCollector()
   const { startWorker } = await import('../workers/worker.ts')
   const channel = { on: process.on.bind(process), send: (message: object) => send(message, () => undefined) }
-  return startWorker(number, channel, io.log ?? io.out)
+  return startWorker(number, channel, io.log ?? io.out, io.logLinesLost ?? (() => 0))
 }

@@ -25,4 +25,6 @@ export interface SidecarStart {
   readonly clock: Clock
   /** Takes one log line, newline included. */
   readonly writeLog: (line: string) => void
+  /** Lines dropped behind it since the start. */
+  readonly logLinesLost: () => number
 }

@@ -10,6 +10,8 @@ export interface LogOutput {
   write(lines: string): void
   /** Resolves when what was written is out, or after `withinMs`. */
   drained(withinMs: number): Promise<void>
+  /** Lines dropped since the start. */
+  readonly linesLost: number
 }
 
 export interface LogOutputOptions {
@@ -24,10 +26,18 @@ const MOST_BUFFERED_BYTES = 1024 * 1024
 const TRY_AGAIN_MS = 1_000
 
 export function createLogOutput(stream: Writable, { clock, note }: LogOutputOptions): LogOutput {
+  /** Not yet said in the log. */
   let lost = 0
+  let lostInAll = 0
   let tryAtMs = Number.NEGATIVE_INFINITY
   let isBehind = false
   let noted = false
+
+  function lose(lines: string): void {
+    const dropped = count(lines)
+    lost += dropped
+    lostInAll += dropped
+  }
 
   function noteOnce(text: string): void {
     if (noted) return
@@ -49,16 +59,21 @@ export function createLogOutput(stream: Writable, { clock, note }: LogOutputOpti
   }
 
   return {
+    get linesLost() {
+      return lostInAll
+    },
     write(lines) {
       if (!hasRoom()) {
-        lost += count(lines)
+        lose(lines)
         return
       }
       const lostBefore = lost
       lost = 0
       const text = lostBefore === 0 ? lines : lostLine(lostBefore, clock) + lines
       stream.write(text, (error) => {
-        if (error) lost += lostBefore + count(lines)
+        if (!error) return
+        lost += lostBefore
+        lose(lines)
       })
     },
     drained(withinMs) {

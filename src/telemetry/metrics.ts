@@ -55,6 +55,8 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   reload(outcome: ReloadOutcome, wallMs: number): void
   /** A configuration was put in force: at the start, or by a reload that may leave something to a restart. */
   configLoaded(wallMs: number): void
+  /** `count`, of this process since its start, is called at each scrape. */
+  logLinesLost(count: () => number): void
   exposition(): Promise<{ readonly contentType: string; readonly body: string }>
   totals(): Totals
   /** All metrics with their values, for merging with those of other processes; plain data. */
@@ -308,6 +310,17 @@ export function createMetrics(): Metrics {
     aggregator: 'max',
   })
 
+  let countLinesLost: () => number = () => 0
+  new Counter({
+    name: 'microgw_log_lines_lost_total',
+    help: 'Log lines dropped because nobody took them, or they could not be written.',
+    registers,
+    collect() {
+      this.reset()
+      this.inc(countLinesLost())
+    },
+  })
+
   collectDefaultMetrics({ register })
 
   return {
@@ -337,6 +350,9 @@ export function createMetrics(): Metrics {
       if (outcome === 'success') lastReload.set(wallMs / 1000)
     },
     configLoaded: (wallMs) => lastReload.set(wallMs / 1000),
+    logLinesLost(count) {
+      countLinesLost = count
+    },
     totals() {
       const lookup = operationsBy('memory')('get')
       return {

@@ -32,11 +32,13 @@ interface InForce {
 }
 
 /** Rejects as `startApp`; no worker is left then. */
-export async function startPrimary({ loaded, load, clock, writeLog }: SidecarStart, workers: number): Promise<Sidecar> {
+export async function startPrimary(start: SidecarStart, workers: number): Promise<Sidecar> {
+  const { loaded, load, clock, writeLog } = start
   const bound = loaded.config
   const { listen, socketMode } = bound.extAuthz
   const log = createLog({ level: bound.log.level, write: writeLog, clock })
   const metrics = createPrimaryMetrics()
+  metrics.logLinesLost(start.logLinesLost)
   const relay = createOwnTokenRelay(clock, (message) => pool.tell(message))
   const nextPrefix = createPrefixes()
   const startedAt = new Date(clock.wallMs()).toISOString()

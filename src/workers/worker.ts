@@ -19,10 +19,16 @@ export interface Channel {
 }
 
 /** Resolves with the exit status when the process should end. */
-export function startWorker(number: number, channel: Channel, writeLog: (line: string) => void): Promise<number> {
+export function startWorker(
+  number: number,
+  channel: Channel,
+  writeLog: (line: string) => void,
+  logLinesLost: () => number,
+): Promise<number> {
   const clock = systemClock
   const log = createLog({ level: 'info', write: writeLog, clock, fields: { worker: number } })
   const metrics = createMetrics()
+  metrics.logLinesLost(logLinesLost)
   const { promise: ended, resolve: end } = Promise.withResolvers<number>()
   const startedAt = new Date(clock.wallMs()).toISOString()
   const questions = new Map<number, (answer: PassedToken | Untaken) => void>()

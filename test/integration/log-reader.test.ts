@@ -65,6 +65,7 @@ describe('a log that nobody takes', function () {
       })
       // A mebibyte in each process, and what pipes and this test hold: all else was dropped.
       expect(lost()).to.be.above(DENIES / 2)
+      expect(await running.metric('microgw_log_lines_lost_total')).to.be.within(lost(), DENIES)
 
       running.takeOutput('unread')
       await deny(DENIES)

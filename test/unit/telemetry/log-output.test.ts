@@ -71,6 +71,7 @@ describe('log output', () => {
     await turn()
     const [lost, ...rest] = written.join('').split('\n')
     expect(JSON.parse(lost ?? '')).to.include({ event: 'log_lines_lost', level: 'warn', lines: 12 })
+    expect(output.linesLost).to.equal(12)
     expect(rest).to.deep.equal(['c', 'd', ''])
     expect(notes).to.deep.equal(['log lines cannot be written and are dropped (EPIPE)'])
   })

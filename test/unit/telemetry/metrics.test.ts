@@ -59,6 +59,7 @@ describe('the metrics', () => {
     metrics.cacheOperation('shared', 'get', 'garbage')
     metrics.waiterJoined()
     metrics.cacheEntries(() => 42)
+    metrics.logLinesLost(() => 12)
     metrics.reload('failure', 1000)
     metrics.reload('success', 2000)
     const { body } = await metrics.exposition()
@@ -82,6 +83,7 @@ describe('the metrics', () => {
       'microgw_config_reloads_total{outcome="failure"} 1',
       'microgw_config_reloads_total{outcome="success"} 1',
       'microgw_config_last_reload_success_timestamp_seconds 2',
+      'microgw_log_lines_lost_total 12',
     ]) {
       expect(body.split('\n')).to.include(line)
     }

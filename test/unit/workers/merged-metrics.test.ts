@@ -59,8 +59,10 @@ describe('the metrics of several workers as one', () => {
     primary.workersServing(() => 2)
     primary.configLoaded(2_000)
     primary.ownTokenExpiresAt(9_000)
+    primary.logLinesLost(() => 5)
     const [one, two] = workers()
     one.configLoaded(1_000)
+    two.logLinesLost(() => 7)
     const merged = await exposed(primary, [one, two])
     const expected = {
       'microgw_checks_total{decision="allow",reason="allowed"}': 2,
@@ -74,6 +76,7 @@ describe('the metrics of several workers as one', () => {
       'microgw_cache_entries{store="memory"}': 7,
       'microgw_config_last_reload_success_timestamp_seconds{}': 2,
       'microgw_own_token_expiry_timestamp_seconds{}': 9,
+      'microgw_log_lines_lost_total{}': 12,
       'microgw_workers{}': 2,
     }
     expect(Object.fromEntries(Object.keys(expected).map((name) => [name, merged.get(name)]))).to.deep.equal(expected)
