@@ -34,9 +34,14 @@ export function sidecarRows(): readonly Row[] {
       'true: gRPC health is NOT_SERVING at once on SIGTERM, for a standalone service.',
       { default: false },
     ),
-    row('extAuthz.allowCorsPreflight', 'boolean', 'true: a CORS preflight without credentials passes, whatever the rules say.', {
-      default: false,
-    }),
+    row(
+      'extAuthz.allowCorsPreflight',
+      'boolean',
+      'true: a CORS preflight without credentials passes, whatever the rules say.',
+      {
+        default: false,
+      },
+    ),
     row('extAuthz.resourceMetadata', 'text', 'RFC 9728 URL for the challenge.'),
     row('extAuthz.tls.certFile', 'text', 'PEM certificate of the listener, with keyFile.'),
     row('extAuthz.tls.keyFile', 'text', 'PEM key of certFile.'),
