@@ -1,5 +1,6 @@
 /** What of V8's collector does not suit a server of short requests. */
 import { setFlagsFromString } from 'node:v8'
+import { replaceStreamTables } from './stream-table.ts'
 
 /**
  * Called before the first request. V8 notes which places allocate objects that outlive a young collection, and allocates
@@ -9,4 +10,5 @@ import { setFlagsFromString } from 'node:v8'
  */
 export function tuneCollector(): void {
   setFlagsFromString('--no-allocation-site-pretenuring')
+  replaceStreamTables()
 }
