@@ -4,7 +4,7 @@
  * each dead one keeps alive every stream that stood in it, until the next full collection, which comes the sooner for it
  * (docs/performance.md, "Why garbage grew old"). This one is changed in place: what has left it is gone.
  */
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { subscribe } from 'node:diagnostics_channel'
 
 /** Stream ids are odd and rise: half of one, cut to the size, is a place of its own for all that are open together. */
 const FIRST_SIZE = 128
@@ -122,23 +122,26 @@ const emptyPlaces = <Stream>(size: number): (Stream | undefined)[] =>
 const KNOWN_MAJOR = '24'
 /** Node's own channel, told of each stream. */
 const CREATED = 'http2.server.stream.created'
+let isReplacing = false
 
 /**
  * From now on server sessions get such a table with their first stream. Nothing is done under another major version of
  * Node, nor where a session does not look as expected: the table is Node's own affair, and its Map works as well.
- * The returned function ends it for sessions to come.
  */
-export function replaceStreamTables(): () => void {
-  if (process.versions.node.split('.')[0] !== KNOWN_MAJOR) return () => undefined
+export function replaceStreamTables(): void {
+  if (isReplacing || process.versions.node.split('.')[0] !== KNOWN_MAJOR) return
+  isReplacing = true
   const seen = new WeakSet<object>()
-  const onCreated = (message: unknown): void => {
+  subscribe(CREATED, (message) => {
     const session: unknown = Object(Object(message).stream).session
     if (typeof session !== 'object' || session === null || seen.has(session)) return
     seen.add(session)
-    replaceStreamTable(session)
-  }
-  subscribe(CREATED, onCreated)
-  return () => void unsubscribe(CREATED, onCreated)
+    try {
+      replaceStreamTable(session)
+    } catch {
+      // An exception of a subscriber would end the process; without its new table a session works as well.
+    }
+  })
 }
 
 /** False: nothing was replaced. */
