@@ -39,14 +39,19 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     return { keyManager, sidecar, rounds: [] as Round[], delayMs }
   }
   type Side = Awaited<ReturnType<typeof open>>
-  const load = async ({ sidecar, keyManager }: Side, total: number, isHit: boolean): Promise<Round> => {
+  const load = async (
+    { sidecar, keyManager }: Side,
+    total: number,
+    isHit: boolean,
+    streams = STREAMS,
+  ): Promise<Round> => {
     const requests = isHit ? [checkRequest(tokenOf(0))] : checkRequests(total, nextToken)
     if (!isHit) nextToken += total
     const first = requests[0] ?? checkRequest(tokenOf(0))
     const before = { cpu: cpuMicros(sidecar.pid), ...(await keyManager.figures()) }
     const next = (index: number) => requests[index % requests.length] ?? first
     const target = checkTarget(sidecar.port)
-    const result = await runClosedLoop({ target, connections: CONNECTIONS, streams: STREAMS, total, next })
+    const result = await runClosedLoop({ target, connections: CONNECTIONS, streams, total, next })
     if (result.bad > 0) throw new Error(`${result.bad} of ${total} replies were not an allow`)
     const cpu = cpuMicros(sidecar.pid) - before.cpu
     const { introspections, connections } = await keyManager.figures()
@@ -75,11 +80,14 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
   const prompt = await open(0)
   const slow = await open(20)
   const hits: Round[] = []
+  /** What it costs not to be read and answered together with others: as misses are not. */
+  const lonelyHits: Round[] = []
   const bare: number[] = []
   for (const side of [prompt, slow]) await load(side, quick ? 100 : 10_000, false)
   await load(prompt, quick ? 100 : 30_000, true)
   for (let round = 1; round <= rounds; round += 1) {
     hits.push(await load(prompt, perRound * 3, true))
+    lonelyHits.push(await load(prompt, perRound, true, 1))
     for (const side of [prompt, slow]) side.rounds.push(await load(side, perRound, false))
     bare.push(await bareClient(prompt.keyManager.url))
     say(`round ${round} of ${rounds}`)
@@ -98,6 +106,7 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
   ]
   const figures = {
     hitMicros: of(hits, 'cpuMicrosEach'),
+    lonelyHitMicros: of(lonelyHits, 'cpuMicrosEach'),
     bareClientMicros: median(bare),
     missMicros: of(prompt.rounds, 'cpuMicrosEach'),
     missToHitPlusBare: ratioOf(prompt),
@@ -121,6 +130,7 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
         ],
         rows: [
           row('hit', hits, Number.NaN),
+          row('hit, one at a time on each connection', lonelyHits, Number.NaN),
           ['bare undici Pool, one call', figures.bareClientMicros, '-', '-', '-', '-', '-'],
           row('miss, key manager at once', prompt.rounds, figures.missToHitPlusBare),
           row('miss, key manager after 20 ms', slow.rounds, figures.slowMissToHitPlusBare),
