@@ -51,7 +51,7 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   checksInFlight(delta: 1 | -1): void
   /** `count` is called at each scrape; the last one given counts. */
   cacheEntries(count: () => number): void
-  /** One reload is counted; where it succeeded, `configLoaded` besides. */
+  /** Counts one reload; where it succeeded `wallMs` becomes the time of the configuration in force. */
   reload(outcome: ReloadOutcome, wallMs: number): void
   /** A configuration was put in force: at the start, or by a reload that may leave something to a restart. */
   configLoaded(wallMs: number): void
