@@ -98,4 +98,16 @@ describe('the slot table', () => {
     }
     expect(table.size).to.equal(0)
   })
+
+  it('finds a key again whatever came between, what is half a key included', () => {
+    const table = new SlotTable()
+    const slots = ['a', 'b'].map((token) => table.add(keyOf(token), table.nextSerial()))
+    for (const between of [keyOf('b'), keyOf('c'), `${keyOf('b').slice(0, 62)}zz`]) {
+      expect(table.find(keyOf('a'))).to.equal(slots[0])
+      if (between.endsWith('zz')) expect(() => table.find(between)).to.throw(TypeError)
+      else table.find(between)
+      expect(table.find(keyOf('a'))).to.equal(slots[0])
+      expect(table.find(keyOf('b'))).to.equal(slots[1])
+    }
+  })
 })
