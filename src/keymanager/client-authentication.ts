@@ -1,12 +1,13 @@
 /** How the sidecar authenticates at an endpoint: a function that adds to the request, never two methods in one. */
 import type { ClientMethod, ClientSecurity } from '../config/config.ts'
 import { createAssertion } from './client-assertion.ts'
+import { type FormBody, formEncode } from './form-body.ts'
 
 /** What a method may add to: header names in lower case, and the form. */
 export interface Authenticable {
   readonly url: string
   readonly headers: Record<string, string>
-  readonly form: URLSearchParams
+  readonly form: FormBody
 }
 
 /**
@@ -27,14 +28,14 @@ export function createClientAuthentication(method: ClientMethod, nowWallMs: () =
       const sign = createAssertion(method, nowWallMs)
       return async ({ url, form }) => {
         const assertion = await sign(url)
-        form.set('client_id', method.clientId)
-        form.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
-        form.set('client_assertion', assertion)
+        form.add('client_id', method.clientId)
+        form.add('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer')
+        form.add('client_assertion', assertion)
       }
     }
     case 'tls_client_auth':
       // RFC 8705 section 2: the certificate is the credential, client_id says whose it is.
-      return ({ form }) => form.set('client_id', method.clientId)
+      return ({ form }) => form.add('client_id', method.clientId)
     default:
       return method satisfies never
   }
@@ -45,8 +46,8 @@ function basicAuthentication(basic: Extract<ClientMethod, { kind: 'basic' }>): C
   const password = basic.password.reveal()
   if (basic.method === 'post') {
     return ({ form }) => {
-      form.set('client_id', username)
-      form.set('client_secret', password)
+      form.add('client_id', username)
+      form.add('client_secret', password)
     }
   }
   const authorization = basic.encoding === 'form' ? formBasic(username, password) : rawBasic(username, password)
@@ -63,11 +64,6 @@ export function rawBasic(username: string, password: string): string {
 /** RFC 6749 section 2.3.1: id and secret form-encoded (Appendix B), then as RFC 7617. */
 export function formBasic(clientId: string, clientSecret: string): string {
   return rawBasic(formEncode(clientId), formEncode(clientSecret))
-}
-
-/** The WHATWG form serializer on one value: leaves `A-Za-z0-9*-._` alone, a space becomes `+`. */
-export function formEncode(text: string): string {
-  return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
 /** True where the header is sent raw and a key manager that form-decodes it would read something else. */

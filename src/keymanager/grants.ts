@@ -4,6 +4,7 @@ import type { OwnTokenConfig, TokenEndpointConfig } from '../config/config.ts'
 import { fetchText } from '../net/http.ts'
 import type { TlsOptions } from '../net/tls.ts'
 import { type ClientAuthentication, createClientAuthentication } from './client-authentication.ts'
+import { FormBody } from './form-body.ts'
 import { type GrantResult, readTokenAnswer, refused } from './token-answer.ts'
 
 /** For one token request, ms (product P10). */
@@ -90,11 +91,12 @@ async function send(
   try {
     const url = endpoint.url ?? (await discovered())
     if (url === undefined) return refused('network', 'the token endpoint is not known yet: discovery has not succeeded')
-    const form = new URLSearchParams(grant)
+    const form = new FormBody()
+    for (const [name, value] of Object.entries(grant)) form.add(name, value)
     // RFC 6749 section 3.3: absent where nothing is asked for; some servers refuse an empty one.
-    if (endpoint.scope !== '') form.set('scope', endpoint.scope)
-    for (const resource of endpoint.resource) form.append('resource', resource)
-    if (endpoint.audience !== undefined) form.set('audience', endpoint.audience)
+    if (endpoint.scope !== '') form.add('scope', endpoint.scope)
+    for (const resource of endpoint.resource) form.add('resource', resource)
+    if (endpoint.audience !== undefined) form.add('audience', endpoint.audience)
     const headers: Record<string, string> = {
       accept: 'application/json',
       'content-type': 'application/x-www-form-urlencoded',

@@ -4,10 +4,10 @@ import { Secret } from '../../../src/config/secret.ts'
 import {
   createClientAuthentication,
   formBasic,
-  formEncode,
   isSpeltDifferentlyInForm,
   rawBasic,
 } from '../../../src/keymanager/client-authentication.ts'
+import { FormBody, formEncode } from '../../../src/keymanager/form-body.ts'
 import { basic } from './support.ts'
 
 describe('client authentication', () => {
@@ -24,11 +24,29 @@ describe('client authentication', () => {
     )
   })
 
+  it('writes a form as URLSearchParams does', () => {
+    const characters = Array.from({ length: 0x250 }, (_, code) => String.fromCharCode(code))
+    const texts = ['', ...characters, 'a b', 'plain-._*', '€😀', '\ud800', 'x\udc00y', '%41&=+', characters.join('')]
+    for (const text of texts) {
+      const form = new FormBody()
+      form.add('token', text)
+      form.add(text, 'value')
+      expect(form.toString()).to.equal(
+        new URLSearchParams([
+          ['token', text],
+          [text, 'value'],
+        ]).toString(),
+      )
+    }
+  })
+
   const spelt = (security: Parameters<typeof createClientAuthentication>[0]) => {
+    const form = new FormBody()
+    form.add('token', 't')
     const request = {
       url: 'https://km.example.com/introspect',
       headers: {} as Record<string, string>,
-      form: new URLSearchParams({ token: 't' }),
+      form,
     }
     createClientAuthentication(security, Date.now)(request)
     return { headers: request.headers, form: request.form.toString() }
