@@ -36,12 +36,74 @@ export interface Answers {
   ): Promise<Found>
 }
 
-interface Flight {
+/** One call and whoever waits for it. */
+class Flight implements Interest {
   readonly key: string
   next: Flight | undefined
-  readonly landed: Promise<Found>
-  readonly interest: { wanted: boolean; whenLost: (() => void) | undefined; readonly trace: CheckTrace | undefined }
-  waiters: number
+  readonly trace: CheckTrace | undefined
+  wanted = true
+  whenLost: (() => void) | undefined
+  /** Those that have not given up. */
+  waiters = 0
+  /** In the order of arrival, those that gave up among them. */
+  private first: Waiter | undefined
+  private last: Waiter | undefined
+
+  constructor(key: string, trace: CheckTrace | undefined) {
+    this.key = key
+    this.trace = trace
+  }
+
+  join(waiter: Waiter): void {
+    this.waiters += 1
+    this.wanted = true
+    if (this.last === undefined) this.first = waiter
+    else this.last.after = waiter
+    this.last = waiter
+  }
+
+  land(found: Found): void {
+    let waiter = this.first
+    this.first = undefined
+    this.last = undefined
+    while (waiter !== undefined) {
+      const { after } = waiter
+      // What is old must not hold on to what came after it.
+      waiter.after = undefined
+      waiter.settle(found)
+      waiter = after
+    }
+  }
+}
+
+/** A Check that waits: for the landing, for its time, or for Envoy to give up, whichever comes first. */
+class Waiter {
+  after: Waiter | undefined
+  private readonly cancellation: Cancellation
+  private resolve: ((found: Found) => void) | undefined
+  private stopTimer: (() => void) | undefined
+
+  constructor(cancellation: Cancellation, resolve: (found: Found) => void) {
+    this.cancellation = cancellation
+    this.resolve = resolve
+  }
+
+  /** `giveUp` when the time is over or the Check is cancelled. */
+  wait(clock: Clock, ms: number, giveUp: () => void): void {
+    this.cancellation.whenCancelled = giveUp
+    this.stopTimer = clock.after(ms, giveUp)
+  }
+
+  /** False: it was settled before. */
+  settle(found: Found): boolean {
+    const { resolve } = this
+    if (resolve === undefined) return false
+    this.resolve = undefined
+    this.cancellation.whenCancelled = undefined
+    this.stopTimer?.()
+    resolve(found)
+    return true
+  }
 }
 
 export interface AnswersDependencies {
@@ -56,6 +118,11 @@ const LATE: Found = {
   failure: { kind: 'unavailable', cause: 'timeout', retryAfterMs: 0, detail: 'the key manager did not answer in time' },
 }
 
+const UNEXPECTED: Found = {
+  ok: false,
+  failure: { kind: 'malformed', detail: 'an unexpected error while introspecting' },
+}
+
 export function createAnswers(
   { cache, introspector, clock, metrics }: AnswersDependencies,
   settings: LifeSettings,
@@ -65,50 +132,39 @@ export function createAnswers(
   const fresh = (answer: Answer, maxAgeMs: number | undefined): boolean =>
     maxAgeMs === undefined || clock.monotonicMs() - answer.storedAtMs <= maxAgeMs
 
-  async function fly(key: string, token: string, interest: Interest, maxAgeMs: number | undefined): Promise<Found> {
+  async function fly(token: string, flight: Flight, maxAgeMs: number | undefined): Promise<void> {
+    let found = UNEXPECTED
     try {
-      const shared = cache.load === undefined ? undefined : await cache.load(key)
-      if (shared !== undefined && fresh(shared, maxAgeMs)) return { ok: true, answer: shared, cache: 'shared_hit' }
-      const result = await introspector.introspect(token, interest)
-      if (result.kind === 'abandoned') return LATE
-      if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
-      const answer =
-        result.kind === 'active'
-          ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
-          : inactiveAnswer(clock.monotonicMs(), settings)
-      // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
-      cache.remember(key, answer)
-      return { ok: true, answer, cache: 'miss' }
+      const shared = cache.load === undefined ? undefined : await cache.load(flight.key)
+      found =
+        shared !== undefined && fresh(shared, maxAgeMs)
+          ? { ok: true, answer: shared, cache: 'shared_hit' }
+          : remember(flight.key, await introspector.introspect(token, flight))
     } catch {
       // Ports promise not to reject; where one does, fail closed.
-      return { ok: false, failure: { kind: 'malformed', detail: 'an unexpected error while introspecting' } }
     }
+    flights.remove(flight)
+    flight.land(found)
   }
 
-  function board(key: string, token: string, maxAgeMs: number | undefined, trace: CheckTrace | undefined): Flight {
-    const underWay = flights.get(key)
-    if (underWay !== undefined) {
-      metrics.waiterJoined()
-      return underWay
-    }
-    const interest = { wanted: true, whenLost: undefined, trace }
-    // The flight is among them before `fly` runs, so that its end always finds it there.
-    const { promise, resolve } = Promise.withResolvers<Found>()
-    const flight: Flight = { key, next: undefined, landed: promise, interest, waiters: 0 }
-    flights.add(flight)
-    void fly(key, token, interest, maxAgeMs).then((found) => {
-      flights.remove(flight)
-      resolve(found)
-    })
-    return flight
+  function remember(key: string, result: Introspected): Found {
+    if (result.kind === 'abandoned') return LATE
+    if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
+    const answer =
+      result.kind === 'active'
+        ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
+        : inactiveAnswer(clock.monotonicMs(), settings)
+    // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
+    cache.remember(key, answer)
+    return { ok: true, answer, cache: 'miss' }
   }
 
   function leave(flight: Flight): void {
     flight.waiters -= 1
     if (flight.waiters > 0) return
     // A queued call that nobody waits for is dropped; one already sent goes on and is remembered.
-    flight.interest.wanted = false
-    const { whenLost } = flight.interest
+    flight.wanted = false
+    const { whenLost } = flight
     if (whenLost === undefined) return
     flights.remove(flight)
     whenLost()
@@ -124,20 +180,19 @@ export function createAnswers(
     },
     ask(key, token, deadlineMs, maxAgeMs, cancellation) {
       if (cancellation.cancelled) return Promise.resolve(LATE)
-      const flight = board(key, token, maxAgeMs, cancellation.trace)
-      flight.waiters += 1
-      flight.interest.wanted = true
+      const underWay = flights.get(key)
+      if (underWay !== undefined) metrics.waiterJoined()
+      const flight = underWay ?? new Flight(key, cancellation.trace)
       return new Promise((resolve) => {
-        const settle = (found: Found, landed: boolean): void => {
-          if (cancellation.whenCancelled === undefined) return
-          cancellation.whenCancelled = undefined
-          stopTimer()
-          if (!landed) leave(flight)
-          resolve(found)
-        }
-        const stopTimer = clock.after(deadlineMs - clock.monotonicMs(), () => settle(LATE, false))
-        cancellation.whenCancelled = () => settle(LATE, false)
-        void flight.landed.then((found) => settle(found, true))
+        const waiter = new Waiter(cancellation, resolve)
+        flight.join(waiter)
+        waiter.wait(clock, deadlineMs - clock.monotonicMs(), () => {
+          if (waiter.settle(LATE)) leave(flight)
+        })
+        if (underWay !== undefined) return
+        // Last: where a port throws it lands at once, and must find its waiter and its place among the flights.
+        flights.add(flight)
+        void fly(token, flight, maxAgeMs)
       })
     },
   }

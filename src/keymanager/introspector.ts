@@ -2,7 +2,15 @@
  * The request half of introspection: a bounded queue, the breaker and an honoured 429 in front of one POST. Nothing
  * here rejects: whatever goes wrong is an outcome, and none of them allows.
  */
-import type { CheckTrace, Clock, Introspected, IntrospectionMetrics, Introspector, Log } from '../authz/ports.ts'
+import type {
+  CheckTrace,
+  Clock,
+  Interest,
+  Introspected,
+  IntrospectionMetrics,
+  Introspector,
+  Log,
+} from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
@@ -10,6 +18,7 @@ import type { TlsOptions } from '../net/tls.ts'
 import { createClientAuthentication } from './client-authentication.ts'
 import type { Endpoints } from './discovery.ts'
 import { createFailureLog } from './failure-log.ts'
+import { FormBody } from './form-body.ts'
 import { createInactiveAlarm } from './inactive-alarm.ts'
 import { readIntrospectionAnswer } from './introspection-answer.ts'
 import { createIntrospectionClients } from './introspection-clients.ts'
@@ -23,7 +32,7 @@ import {
   UNEXPECTED,
 } from './introspection-outcome.ts'
 import type { Held, OwnToken, Taken } from './own-token.ts'
-import { createPlaces, type Waiting } from './places.ts'
+import { createPlaces } from './places.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
 
 export interface KeyManagerClient extends Introspector {
@@ -72,7 +81,9 @@ export function createIntrospector(
   const failures = createFailureLog(log, clock)
   const noteInactive = createInactiveAlarm(log)
   const lastCalls = createLastCalls(clock)
-  const places = createPlaces(settings.maxInFlight, run)
+  const places = createPlaces(settings.maxInFlight, ({ token, interest, resolve }) => {
+    void begin(token, interest).then(resolve)
+  })
   let throttledUntilMs = Number.NEGATIVE_INFINITY
 
   const breaker = createBreaker({
@@ -93,8 +104,9 @@ export function createIntrospector(
       const found = clients()
       const http = found instanceof Promise ? await found : found
       if (http === undefined) return noCall('the introspection endpoint is not known: discovery has not succeeded', 0)
-      const form = new URLSearchParams({ token })
-      if (settings.tokenTypeHint !== undefined) form.set('token_type_hint', settings.tokenTypeHint)
+      const form = new FormBody()
+      form.add('token', token)
+      if (settings.tokenTypeHint !== undefined) form.add('token_type_hint', settings.tokenTypeHint)
       const headers: Record<string, string> = {
         accept: 'application/json',
         'accept-encoding': 'identity',
@@ -142,64 +154,52 @@ export function createIntrospector(
     return again
   }
 
-  /** Resolves the waiting call whatever happens: what throws on the way is a failure of that call alone. */
-  function run(waiting: Waiting): void {
+  /** One whose turn it is. What throws on the way is a failure of this call alone. */
+  const begin = (token: string, interest: Interest): Promise<Introspected> => {
     try {
-      send(waiting)?.catch(() => {
-        waiting.resolve(UNEXPECTED)
-        places.startWaiting()
-      })
+      const refused = refusal()
+      if (refused !== undefined) return Promise.resolve(refused)
+      const taken = ownToken?.take()
+      if (taken instanceof Promise) return sendLater(token, interest, taken)
+      if (taken?.kind !== 'unavailable') return send(token, interest, taken?.token)
+      return Promise.resolve(reject(taken.detail, taken.retryAfterMs))
     } catch {
-      waiting.resolve(UNEXPECTED)
+      return Promise.resolve(UNEXPECTED)
     }
-  }
-
-  /** Undefined: it is resolved, and had no place. */
-  const send = (waiting: Waiting): Promise<void> | undefined => {
-    const refused = refusal()
-    if (refused !== undefined) {
-      waiting.resolve(refused)
-      return undefined
-    }
-    const taken = ownToken?.take()
-    if (taken instanceof Promise) return sendLater(waiting, taken)
-    if (taken?.kind !== 'unavailable') return sendBy(waiting, taken?.token)
-    waiting.resolve(reject(taken.detail, taken.retryAfterMs))
-    return undefined
   }
 
   /** Who comes to no call gives its place to the next. */
-  const sendLater = async (waiting: Waiting, taken: Promise<Taken>): Promise<void> => {
-    const { resolve } = waiting
+  const sendLater = async (token: string, interest: Interest, taken: Promise<Taken>): Promise<Introspected> => {
     places.awaitingToken += 1
     const has = await taken
     places.awaitingToken -= 1
     // From here to the call there is no wait: nobody takes the place meanwhile.
-    if (!waiting.interest.wanted) resolve({ kind: 'abandoned' })
-    else if (has.kind === 'unavailable') resolve(reject(has.detail, has.retryAfterMs))
+    let outcome: Introspected
+    if (!interest.wanted) outcome = { kind: 'abandoned' }
+    else if (has.kind === 'unavailable') outcome = reject(has.detail, has.retryAfterMs)
     else {
       const refused = refusal()
-      if (refused === undefined) return sendBy(waiting, has.token)
-      resolve(refused)
+      if (refused === undefined) return send(token, interest, has.token)
+      outcome = refused
     }
     places.startWaiting()
+    return outcome
   }
 
-  const sendBy = async (waiting: Waiting, held: Held | undefined): Promise<void> => {
-    const { token, resolve } = waiting
+  const send = async (token: string, interest: Interest, held: Held | undefined): Promise<Introspected> => {
     const admission = breaker.admit()
     if (!admission.admitted) {
       queueMicrotask(places.startWaiting)
-      return resolve(reject('the breaker is open', admission.retryAfterMs))
+      return reject('the breaker is open', admission.retryAfterMs)
     }
 
     places.inFlight += 1
-    metrics.introspectionsInFlight(places.inFlight)
     let outcome = UNEXPECTED
     let verdict: Verdict = 'neutral'
     try {
+      metrics.introspectionsInFlight(places.inFlight)
       const sentAtMs = clock.monotonicMs()
-      outcome = await call(token, held, waiting.interest.trace)
+      outcome = await call(token, held, interest.trace)
       verdict = judge(outcome)
       note(outcome, clock.monotonicMs() - sentAtMs)
     } catch {
@@ -207,10 +207,14 @@ export function createIntrospector(
       outcome = UNEXPECTED
     }
     places.inFlight -= 1
-    metrics.introspectionsInFlight(places.inFlight)
-    breaker.settle(admission.probe, verdict)
-    resolve(outcome)
+    try {
+      breaker.settle(admission.probe, verdict)
+      metrics.introspectionsInFlight(places.inFlight)
+    } catch {
+      outcome = UNEXPECTED
+    }
     places.startWaiting()
+    return outcome
   }
 
   /** What log, metrics and pause learn from an outcome. */
@@ -246,21 +250,15 @@ export function createIntrospector(
 
   return {
     introspect(token, interest) {
-      return new Promise((resolve) => {
-        const waiting: Waiting = { token, interest, resolve }
-        if (places.hasRoom()) {
-          run(waiting)
-          return
-        }
-        if (!interest.wanted) return resolve({ kind: 'abandoned' })
-        const refused = refusal()
-        if (refused !== undefined) return resolve(refused)
-        if (places.waiting >= settings.maxWaiting) {
-          metrics.introspection('rejected', undefined)
-          return resolve({ kind: 'overloaded' })
-        }
-        places.wait(waiting)
-      })
+      if (places.hasRoom()) return begin(token, interest)
+      if (!interest.wanted) return Promise.resolve({ kind: 'abandoned' })
+      const refused = refusal()
+      if (refused !== undefined) return Promise.resolve(refused)
+      if (places.waiting >= settings.maxWaiting) {
+        metrics.introspection('rejected', undefined)
+        return Promise.resolve({ kind: 'overloaded' })
+      }
+      return new Promise((resolve) => places.wait({ token, interest, resolve }))
     },
     probe: () => probeKeyManager(callByProbe, security, clock),
     status() {
