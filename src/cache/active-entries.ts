@@ -48,11 +48,11 @@ export class ActiveEntries {
     const { sub, username, json, expSec = Number.NaN, nbfSec = Number.NaN } = claims
     this.drop(this.table.find(key))
     // UTF-8 would not give it back; no answer of a key manager is so.
-    if (![sub ?? '', username ?? '', json].every((text) => text.isWellFormed())) return
+    if (!json.isWellFormed() || sub?.isWellFormed() === false || username?.isWellFormed() === false) return
     if (this.table.size >= this.#capacity) this.drop(this.table.oldest())
     const shared = this.#share(claims)
     const serial = this.table.nextSerial()
-    const text = this.#pool.add(serial, Buffer.from(`${sub ?? ''}${username ?? ''}${json}`))
+    const text = this.#pool.addTexts(serial, [sub ?? '', username ?? '', json])
     const slot = this.table.add(key, serial)
     this.#shared[slot] = shared
     this.#records.reserve(slot)

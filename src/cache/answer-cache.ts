@@ -41,6 +41,8 @@ export function createAnswerCache(
     return !answer.active || answer.claims.expSec === undefined || answer.claims.expSec * 1000 > clock.wallMs()
   }
 
+  const notWritten = (): void => metrics.cacheOperation('memory', 'set', 'error')
+
   const read = (store: AnswerStore<Answer>, key: string): Answer | undefined => {
     const answer = store.get(key)
     if (answer === undefined) return undefined
@@ -69,7 +71,7 @@ export function createAnswerCache(
       const written = answer.active
         ? writers.active.set(key, answer, answer.lifeMs)
         : writers.inactive.set(key, answer, answer.lifeMs)
-      void written.catch(() => metrics.cacheOperation('memory', 'set', 'error'))
+      void written.catch(notWritten)
     },
   }
 }

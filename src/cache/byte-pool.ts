@@ -72,15 +72,23 @@ export class BytePool {
 
   /** Copies `bytes`, and says where: never NOWHERE. `owner`: 32 bits. */
   add(owner: number, bytes: Uint8Array): number {
-    const needed = HEADER_BYTES + bytes.length
-    if (needed > LARGEST_CELL) return this.#addLarge({ owner, bytes: Buffer.from(bytes) })
-    const location = this.#takeCell(CLASS_OF_UNITS[Math.ceil(needed / CELL_UNIT)] ?? 0)
-    const { bytes: all, words } = this.#chunk(location)
-    const at = location % CHUNK_BYTES
-    words.setInt32(at, bytes.length + 1, true)
-    words.setInt32(at + OWNER, owner, true)
-    all.set(bytes, at + HEADER_BYTES)
-    return location + HEADER_BYTES
+    const location = this.#allocate(owner, bytes.length)
+    this.#bytesOf(location, owner).set(bytes, startOf(location))
+    return location
+  }
+
+  /** Well-formed texts as UTF-8, one behind the other. */
+  addTexts(owner: number, texts: readonly string[]): number {
+    let length = 0
+    for (const text of texts) length += Buffer.byteLength(text)
+    const location = this.#allocate(owner, length)
+    const bytes = this.#bytesOf(location, owner)
+    const end = startOf(location) + length
+    let at = end - length
+    for (const text of texts) at += bytes.write(text, at, end - at)
+    // What is left of a cell is what stood there before.
+    if (at !== end) throw new Error('a text is not as long as was measured')
+    return location
   }
 
   /** Throws where they are not the owner's, freed ones included. */
@@ -103,17 +111,16 @@ export class BytePool {
   /** A fresh copy. Throws where they are not the owner's. */
   copy(location: number, owner: number): Buffer {
     const copy = Buffer.allocUnsafe(this.length(location, owner))
-    if (location < 0) this.#ownLarge(location, owner).copy(copy)
-    else this.#chunk(location).bytes.copy(copy, 0, location % CHUNK_BYTES, (location % CHUNK_BYTES) + copy.length)
+    const start = startOf(location)
+    this.#bytesOf(location, owner).copy(copy, 0, start, start + copy.length)
     return copy
   }
 
   /** UTF-8 from `from` up to `to`, counted from the first byte. Throws where they are not the owner's. */
   text(location: number, owner: number, from: number, to: number): string {
     if (to > this.length(location, owner)) throw new RangeError('beyond the owner’s bytes')
-    if (location < 0) return this.#ownLarge(location, owner).toString('utf8', from, to)
-    const start = location % CHUNK_BYTES
-    return this.#chunk(location).bytes.toString('utf8', start + from, start + to)
+    const start = startOf(location)
+    return this.#bytesOf(location, owner).toString('utf8', start + from, start + to)
   }
 
   /** What it holds of the machine's memory at most: pages are touched one by one. */
@@ -128,6 +135,23 @@ export class BytePool {
     for (const pages of this.#open) pages.length = 0
     this.#large.length = 0
     this.#vacant.length = 0
+  }
+
+  /** Its bytes are whatever they were: whoever asks writes all of them at once. */
+  #allocate(owner: number, length: number): number {
+    const needed = HEADER_BYTES + length
+    if (needed > LARGEST_CELL) return this.#addLarge({ owner, bytes: Buffer.alloc(length) })
+    const location = this.#takeCell(CLASS_OF_UNITS[Math.ceil(needed / CELL_UNIT)] ?? 0)
+    const { words } = this.#chunk(location)
+    const at = location % CHUNK_BYTES
+    words.setInt32(at, length + 1, true)
+    words.setInt32(at + OWNER, owner, true)
+    return location + HEADER_BYTES
+  }
+
+  /** In which they begin at `startOf(location)`. */
+  #bytesOf(location: number, owner: number): Buffer {
+    return location < 0 ? this.#ownLarge(location, owner) : this.#chunk(location).bytes
   }
 
   #takeCell(sizeClass: number): number {
@@ -219,6 +243,9 @@ export class BytePool {
     return chunk
   }
 }
+
+/** Within its chunk; what is too large for a cell has a buffer of its own. */
+const startOf = (location: number): number => (location < 0 ? 0 : location % CHUNK_BYTES)
 
 function cellSizes(): readonly number[] {
   const sizes: number[] = []

@@ -14,8 +14,11 @@ export function createInactiveAnswers(capacity: number): AnswerStore<InactiveAns
   const table = new SlotTable()
   const records = new Records(RECORD_BYTES)
 
+  /** Most often there is none at all, and looking for a key that is not there costs as much as finding one. */
+  const find = (key: string): number => (table.size === 0 ? NO_SLOT : table.find(key))
+
   function remove(key: string): boolean {
-    const slot = table.find(key)
+    const slot = find(key)
     if (slot === NO_SLOT) return false
     table.remove(slot)
     return true
@@ -23,7 +26,7 @@ export function createInactiveAnswers(capacity: number): AnswerStore<InactiveAns
 
   return {
     get(key) {
-      const slot = table.find(key)
+      const slot = find(key)
       if (slot === NO_SLOT) return undefined
       table.touch(slot)
       const segment = records.segment(slot)

@@ -57,5 +57,8 @@ function areEqual(a: SharedClaims, b: SharedClaims): boolean {
 }
 
 function areSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((word, index) => word === b[index])
+  if (a === b) return true
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index += 1) if (a[index] !== b[index]) return false
+  return true
 }

@@ -44,10 +44,10 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
 
   const allow = ({ answer, cache, maxAgeSeconds }: Allowed, decisionId: string): Buffer => {
     const { claims } = answer
-    const set = headersFor(claims, settings)
+    const claimOf = createClaimReader(claims)
+    const set = headersFor(claimOf, settings)
     // Nearly every answer has all of them.
     const remove = set.length === allHeaders.size ? removalsBesideAll : removalsBeside(set)
-    const claimOf = createClaimReader(claims)
     const values = [
       'allowed',
       cache,

@@ -19,17 +19,21 @@ export interface UpstreamHeader {
   readonly value: string
 }
 
-/** The headers that these claims fill, in the order of the configuration; no name twice. */
-export function headersFor(claims: Claims, rules: HeaderRules): readonly UpstreamHeader[] {
+/** The headers that an answer's claims fill, in the order of the configuration; no name twice. */
+export function headersFor(claimOf: ClaimReader, rules: HeaderRules): readonly UpstreamHeader[] {
   const headers: UpstreamHeader[] = []
-  const claimOf = createClaimReader(claims)
   for (const { header, claim } of rules.upstreamHeaders) {
-    if (headers.some(({ name }) => name === header)) continue
+    if (isSet(headers, header)) continue
     const value = headerValue(claimOf(claim))
     if (value === undefined) continue
     headers.push({ name: header, value })
   }
   return headers
+}
+
+function isSet(headers: readonly UpstreamHeader[], name: string): boolean {
+  for (const header of headers) if (header.name === name) return true
+  return false
 }
 
 /**
@@ -60,11 +64,14 @@ function spellingsOf(header: string): readonly string[] {
   return words.reduce((spelt, word) => spelt.flatMap((start) => [`${start}-${word}`, `${start}_${word}`]), [first])
 }
 
+/** A claim's value by its name in the configuration; undefined: the answer has none. */
+export type ClaimReader = (name: string) => unknown
+
 /**
  * Reads claims by their names in the configuration; `scope` and `client_id` as the answer was read, not as it was spelt.
  * A number that a double cannot hold is its digits, as text. The answer is parsed once, and only where a name asks for more than every answer is read for.
  */
-export function createClaimReader(claims: Claims): (name: string) => unknown {
+export function createClaimReader(claims: Claims): ClaimReader {
   let members: Readonly<Record<string, unknown>> | undefined
   return (name) => {
     switch (name) {

@@ -45,7 +45,7 @@ export function readClaims(members: Members, options: ClaimOptions): Claims {
     tokenType: readText(members, 'token_type'),
     expSec: expSec !== undefined && expSec >= NEVER ? undefined : expSec,
     nbfSec: nbfSec !== undefined && nbfSec >= NEVER ? undefined : nbfSec,
-    isAccessToken: !['token_use', 'token_type', 'typ'].some((name) => namesAnotherToken(read(members, name))),
+    isAccessToken: !namesAnotherToken(members, 'token_use', 'token_type', 'typ'),
     isBound: cnf !== undefined && Object.keys(cnf).length > 0,
     json: options.text,
   })
@@ -124,6 +124,10 @@ function readSeconds(members: Members, name: 'exp' | 'nbf', lenient: boolean): n
   return Math.floor(seconds) + 0
 }
 
-function namesAnotherToken(value: unknown): boolean {
-  return typeof value === 'string' && NOT_ACCESS_TOKENS.has(value.toLowerCase())
+function namesAnotherToken(members: Members, ...names: readonly string[]): boolean {
+  for (const name of names) {
+    const value = read(members, name)
+    if (typeof value === 'string' && NOT_ACCESS_TOKENS.has(value.toLowerCase())) return true
+  }
+  return false
 }

@@ -61,7 +61,8 @@ class PassedOn implements BegunTrace {
 
 /** Envoy's own span, in the metadata of its call, is nearer than what its client sent. */
 function contextOf(metadata: TraceMetadata, check: CheckView): TraceContext | undefined {
-  const sent = readTraceContext(textsOf(metadata, 'traceparent'), textsOf(metadata, 'tracestate'))
+  const parents = textsOf(metadata, 'traceparent')
+  const sent = parents.length === 0 ? undefined : readTraceContext(parents, textsOf(metadata, 'tracestate'))
   if (sent !== undefined) return sent
   const parent = check.header('traceparent')
   if (parent === undefined) return undefined

@@ -60,7 +60,7 @@ describe('envoy/upstream-headers', () => {
     })
     const valuesFor = (digits: string) => {
       const json = `{"uid":${digits},"gids":[${digits},7,"a"],"org":{"id":${digits},"n":1.50}}`
-      return headersFor(claimsOf({ json }), rules).map(({ value }) => value)
+      return headersFor(createClaimReader(claimsOf({ json })), rules).map(({ value }) => value)
     }
     for (const digits of [
       '12345678901234567890',
@@ -94,7 +94,9 @@ describe('envoy/upstream-headers', () => {
         { header: 'x-user', claim: 'client_id' },
       ],
     })
-    expect(headersFor(claimsOf({ sub: 's', clientId: 'c' }), rules)).to.deep.equal([{ name: 'x-user', value: 's' }])
+    expect(headersFor(createClaimReader(claimsOf({ sub: 's', clientId: 'c' })), rules)).to.deep.equal([
+      { name: 'x-user', value: 's' },
+    ])
   })
 
   it('removes what is not set, every spelling that CGI and WSGI fold into it, and the credentials', () => {
