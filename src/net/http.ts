@@ -106,7 +106,7 @@ export function createPostClient(options: PostClientOptions): PostClient {
       const finish = (result: HttpResult): void => {
         stopTimer()
         if (fresh !== undefined) destroyQuietly(fresh)
-        resolve(result)
+        handOn(resolve, result)
       }
       const stopTimer = clock.after(timeoutMs, () => {
         exchange.abandon()
@@ -139,6 +139,28 @@ export function createPostClient(options: PostClientOptions): PostClient {
       })
     },
   }
+}
+
+interface Finished {
+  readonly resolve: (result: HttpResult) => void
+  readonly result: HttpResult
+}
+
+let finished: Finished[] = []
+
+/**
+ * Hands on together whatever arrives in one turn of the event loop, at its end: reading, deciding and encoding then each
+ * run for one answer after the other, and not in turn with the parser and the kernel. Under load a miss costs a
+ * fifteenth less (docs/performance.md).
+ */
+function handOn(resolve: (result: HttpResult) => void, result: HttpResult): void {
+  if (finished.push({ resolve, result }) === 1) setImmediate(handOnAll)
+}
+
+function handOnAll(): void {
+  const all = finished
+  finished = []
+  for (const { resolve, result } of all) resolve(result)
 }
 
 const closeQuietly = (dispatcher: Dispatcher): Promise<void> => dispatcher.close().catch(() => undefined)
