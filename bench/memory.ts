@@ -1,11 +1,13 @@
 /**
  * What a remembered token costs: live bytes and resident memory with 10,000, 100,000 and 1,000,000 of them, each with its
- * reply encoded; and the longest stall of the event loop while they fill, are read, and expire.
+ * reply encoded; and the longest stall of the event loop while they fill, are read, and expire, beside those of servers
+ * that remember nothing.
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { freePort } from '../scripts/envoy.ts'
-import { checkRequest, checkTarget, tokenOf } from './checks.ts'
+import { checkRequest, checkTarget, encodeCheck, tokenOf } from './checks.ts'
 import { runClosedLoop } from './load/closed-loop.ts'
+import { sendOneCheck } from './load/one-check.ts'
 import { pinSelfToLoadCore } from './machine/cores.ts'
 import { residentBytes } from './machine/cpu.ts'
 import { lookInside } from './machine/inside.ts'
@@ -13,13 +15,26 @@ import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts
 import { provideCli } from './servers/build.ts'
 import { sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
-import { startKeyManager } from './servers/start.ts'
+import { startFloor, startKeyManager } from './servers/start.ts'
 
 /** As many as the key manager is asked at once: nothing queues, nothing is refused. */
 const CONNECTIONS = 2
 const STREAMS = 32
 /** Up to here every Check must be allowed. */
 const BOUNDED_TOKENS = 100_000
+
+/** Resolves to the denies: beyond 100,000 tokens a collection may outlast a Check. Rejects for any below. */
+async function checkAll(port: number, from: number, to: number): Promise<number> {
+  const { bad } = await runClosedLoop({
+    target: checkTarget(port),
+    connections: CONNECTIONS,
+    streams: STREAMS,
+    total: to - from,
+    next: (index) => checkRequest(tokenOf(from + index)),
+  })
+  if (bad > 0 && to <= BOUNDED_TOKENS) throw new Error(`${bad} replies were not an allow`)
+  return bad
+}
 
 async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
   pinSelfToLoadCore()
@@ -39,23 +54,13 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
       toml: `[caching]\ntokenCacheCapacity = ${capacity}\n${more}`,
     })
     const inside = await lookInside(inspectorPort)
-    /** Resolves to the denies: beyond 100,000 tokens a collection may outlast a Check. Rejects for any below. */
-    const check = async (from: number, to: number): Promise<number> => {
-      const { bad } = await runClosedLoop({
-        target: checkTarget(sidecar.port),
-        connections: CONNECTIONS,
-        streams: STREAMS,
-        total: to - from,
-        next: (index) => checkRequest(tokenOf(from + index)),
-      })
-      if (bad > 0 && to <= BOUNDED_TOKENS) throw new Error(`${bad} replies were not an allow`)
-      return bad
-    }
+    const check = (from: number, to: number): Promise<number> => checkAll(sidecar.port, from, to)
     return { ...sidecar, inside, check }
   }
 
   const roomy = await open(Math.max(...levels), '')
   const idleResident = residentBytes(roomy.pid)
+  const reply = await sendOneCheck(roomy.port, encodeCheck(tokenOf(0)))
   // Code that was never run would count as the first tokens' memory.
   await roomy.check(0, quick ? 20 : 2000)
   await roomy.check(0, quick ? 20 : 2000)
@@ -108,6 +113,24 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
     '-',
   ])
   figures['expireStallMs'] = expireStall
+
+  // The same number of Checks for servers that remember nothing and answer a constant: what Node's own share is.
+  const floorStalls: (string | number)[][] = []
+  for (const kind of ['grpc-js, our codec', 'node:http2'] as const) {
+    const inspectorPort = await freePort()
+    const node = { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env }
+    const floor = await startFloor(kind, reply, node)
+    const inside = await lookInside(inspectorPort)
+    await checkAll(floor.port, 0, quick ? 20 : 2000)
+    await inside.longestStallMs()
+    await checkAll(floor.port, 0, expiring)
+    const stall = await inside.longestStallMs()
+    floorStalls.push([kind, expiring, stall])
+    figures[`${kind} stallMs`] = stall
+    inside.close()
+    await floor.stop()
+    say(`floor ${kind}`)
+  }
   return {
     tables: [
       {
@@ -123,6 +146,11 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
           'denied',
         ],
         rows,
+      },
+      {
+        title: 'Servers that answer a constant, with the same settings of Node',
+        columns: ['server', 'Checks', 'longest stall ms'],
+        rows: floorStalls,
       },
     ],
     figures,
