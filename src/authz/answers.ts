@@ -43,8 +43,8 @@ class Flight implements Interest {
   readonly trace: CheckTrace | undefined
   wanted = true
   whenLost: (() => void) | undefined
-  /** Those that have not given up. */
-  waiters = 0
+  /** How many have not given up. */
+  waiting = 0
   /** In the order of arrival, those that gave up among them. */
   private first: Waiter | undefined
   private last: Waiter | undefined
@@ -55,7 +55,7 @@ class Flight implements Interest {
   }
 
   join(waiter: Waiter): void {
-    this.waiters += 1
+    this.waiting += 1
     this.wanted = true
     if (this.last === undefined) this.first = waiter
     else this.last.after = waiter
@@ -90,8 +90,8 @@ class Waiter {
 
   /** `giveUp` when the time is over or the Check is cancelled. */
   wait(clock: Clock, ms: number, giveUp: () => void): void {
-    this.cancellation.whenCancelled = giveUp
     this.stopTimer = clock.after(ms, giveUp)
+    this.cancellation.whenCancelled = giveUp
   }
 
   /** False: it was settled before. */
@@ -160,8 +160,8 @@ export function createAnswers(
   }
 
   function leave(flight: Flight): void {
-    flight.waiters -= 1
-    if (flight.waiters > 0) return
+    flight.waiting -= 1
+    if (flight.waiting > 0) return
     // A queued call that nobody waits for is dropped; one already sent goes on and is remembered.
     flight.wanted = false
     const { whenLost } = flight
@@ -185,10 +185,10 @@ export function createAnswers(
       const flight = underWay ?? new Flight(key, cancellation.trace)
       return new Promise((resolve) => {
         const waiter = new Waiter(cancellation, resolve)
-        flight.join(waiter)
         waiter.wait(clock, deadlineMs - clock.monotonicMs(), () => {
           if (waiter.settle(LATE)) leave(flight)
         })
+        flight.join(waiter)
         if (underWay !== undefined) return
         // Last: where a port throws it lands at once, and must find its waiter and its place among the flights.
         flights.add(flight)

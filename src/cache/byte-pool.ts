@@ -73,7 +73,7 @@ export class BytePool {
   /** Copies `bytes`, and says where: never NOWHERE. `owner`: 32 bits. */
   add(owner: number, bytes: Uint8Array): number {
     const location = this.#allocate(owner, bytes.length)
-    this.#bytesOf(location, owner).set(bytes, startOf(location))
+    this.#bytesOf(location).set(bytes, startOf(location))
     return location
   }
 
@@ -82,7 +82,7 @@ export class BytePool {
     let length = 0
     for (const text of texts) length += Buffer.byteLength(text)
     const location = this.#allocate(owner, length)
-    const bytes = this.#bytesOf(location, owner)
+    const bytes = this.#bytesOf(location)
     const end = startOf(location) + length
     let at = end - length
     for (const text of texts) at += bytes.write(text, at, end - at)
@@ -112,7 +112,7 @@ export class BytePool {
   copy(location: number, owner: number): Buffer {
     const copy = Buffer.allocUnsafe(this.length(location, owner))
     const start = startOf(location)
-    this.#bytesOf(location, owner).copy(copy, 0, start, start + copy.length)
+    this.#bytesOf(location).copy(copy, 0, start, start + copy.length)
     return copy
   }
 
@@ -120,7 +120,7 @@ export class BytePool {
   text(location: number, owner: number, from: number, to: number): string {
     if (to > this.length(location, owner)) throw new RangeError('beyond the owner’s bytes')
     const start = startOf(location)
-    return this.#bytesOf(location, owner).toString('utf8', start + from, start + to)
+    return this.#bytesOf(location).toString('utf8', start + from, start + to)
   }
 
   /** What it holds of the machine's memory at most: pages are touched one by one. */
@@ -140,7 +140,7 @@ export class BytePool {
   /** Its bytes are whatever they were: whoever asks writes all of them at once. */
   #allocate(owner: number, length: number): number {
     const needed = HEADER_BYTES + length
-    if (needed > LARGEST_CELL) return this.#addLarge({ owner, bytes: Buffer.alloc(length) })
+    if (needed > LARGEST_CELL) return this.#addLarge({ owner, bytes: Buffer.allocUnsafeSlow(length) })
     const location = this.#takeCell(CLASS_OF_UNITS[Math.ceil(needed / CELL_UNIT)] ?? 0)
     const { words } = this.#chunk(location)
     const at = location % CHUNK_BYTES
@@ -149,9 +149,12 @@ export class BytePool {
     return location + HEADER_BYTES
   }
 
-  /** In which they begin at `startOf(location)`. */
-  #bytesOf(location: number, owner: number): Buffer {
-    return location < 0 ? this.#ownLarge(location, owner) : this.#chunk(location).bytes
+  /** In which they begin at `startOf(location)`. For who has just allocated them or asked for their `length`: no owner is compared. */
+  #bytesOf(location: number): Buffer {
+    if (location >= 0) return this.#chunk(location).bytes
+    const large = this.#large[-location - 1]
+    if (large === undefined) throw new Error(NOT_THE_OWNERS)
+    return large.bytes
   }
 
   #takeCell(sizeClass: number): number {

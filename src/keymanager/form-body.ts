@@ -9,7 +9,7 @@ const PLAIN = /^[A-Za-z0-9*\-._]*$/
 export class FormBody {
   private text = ''
 
-  /** In the order of the calls; a name is added once. */
+  /** In the order of the calls; a name added again is there again. */
   add(name: string, value: string): void {
     if (this.text !== '') this.text += '&'
     this.text += `${formEncode(name)}=${formEncode(value)}`

@@ -154,7 +154,7 @@ export function createIntrospector(
     return again
   }
 
-  /** One whose turn it is. What throws on the way is a failure of this call alone. */
+  /** One whose turn it is. Never rejects, nor do `sendLater` and `send`: nobody is left waiting, and the queue goes on. */
   const begin = (token: string, interest: Interest): Promise<Introspected> => {
     try {
       const refused = refusal()
@@ -170,45 +170,52 @@ export function createIntrospector(
 
   /** Who comes to no call gives its place to the next. */
   const sendLater = async (token: string, interest: Interest, taken: Promise<Taken>): Promise<Introspected> => {
+    let outcome = UNEXPECTED
+    let has: Taken | undefined
     places.awaitingToken += 1
-    const has = await taken
+    try {
+      has = await taken
+    } catch {
+      // No token, then.
+    }
     places.awaitingToken -= 1
     // From here to the call there is no wait: nobody takes the place meanwhile.
-    let outcome: Introspected
-    if (!interest.wanted) outcome = { kind: 'abandoned' }
-    else if (has.kind === 'unavailable') outcome = reject(has.detail, has.retryAfterMs)
-    else {
-      const refused = refusal()
-      if (refused === undefined) return send(token, interest, has.token)
-      outcome = refused
+    try {
+      if (!interest.wanted) outcome = { kind: 'abandoned' }
+      else if (has?.kind === 'unavailable') outcome = reject(has.detail, has.retryAfterMs)
+      else if (has !== undefined) {
+        const refused = refusal()
+        if (refused === undefined) return send(token, interest, has.token)
+        outcome = refused
+      }
+    } catch {
+      // Fail closed.
     }
     places.startWaiting()
     return outcome
   }
 
   const send = async (token: string, interest: Interest, held: Held | undefined): Promise<Introspected> => {
-    const admission = breaker.admit()
-    if (!admission.admitted) {
-      queueMicrotask(places.startWaiting)
-      return reject('the breaker is open', admission.retryAfterMs)
-    }
-
-    places.inFlight += 1
     let outcome = UNEXPECTED
     let verdict: Verdict = 'neutral'
+    let probe: boolean | undefined
+    places.inFlight += 1
     try {
       metrics.introspectionsInFlight(places.inFlight)
-      const sentAtMs = clock.monotonicMs()
-      outcome = await call(token, held, interest.trace)
-      verdict = judge(outcome)
-      note(outcome, clock.monotonicMs() - sentAtMs)
+      const admission = breaker.admit()
+      if (admission.admitted) {
+        probe = admission.probe
+        const sentAtMs = clock.monotonicMs()
+        outcome = await call(token, held, interest.trace)
+        verdict = judge(outcome)
+        note(outcome, clock.monotonicMs() - sentAtMs)
+      } else outcome = reject('the breaker is open', admission.retryAfterMs)
     } catch {
-      // Fail closed; the place and the breaker's probe are given back whatever happened.
       outcome = UNEXPECTED
     }
     places.inFlight -= 1
     try {
-      breaker.settle(admission.probe, verdict)
+      if (probe !== undefined) breaker.settle(probe, verdict)
       metrics.introspectionsInFlight(places.inFlight)
     } catch {
       outcome = UNEXPECTED
@@ -250,15 +257,19 @@ export function createIntrospector(
 
   return {
     introspect(token, interest) {
-      if (places.hasRoom()) return begin(token, interest)
-      if (!interest.wanted) return Promise.resolve({ kind: 'abandoned' })
-      const refused = refusal()
-      if (refused !== undefined) return Promise.resolve(refused)
-      if (places.waiting >= settings.maxWaiting) {
-        metrics.introspection('rejected', undefined)
-        return Promise.resolve({ kind: 'overloaded' })
+      try {
+        if (places.hasRoom()) return begin(token, interest)
+        if (!interest.wanted) return Promise.resolve({ kind: 'abandoned' })
+        const refused = refusal()
+        if (refused !== undefined) return Promise.resolve(refused)
+        if (places.waiting >= settings.maxWaiting) {
+          metrics.introspection('rejected', undefined)
+          return Promise.resolve({ kind: 'overloaded' })
+        }
+        return new Promise((resolve) => places.wait({ token, interest, resolve }))
+      } catch {
+        return Promise.resolve(UNEXPECTED)
       }
-      return new Promise((resolve) => places.wait({ token, interest, resolve }))
     },
     probe: () => probeKeyManager(callByProbe, security, clock),
     status() {

@@ -12,6 +12,7 @@ import { systemClock } from '../clock.ts'
 import { createConnector } from './connector.ts'
 import { type CallFailure, translateFailure, wasClosedUnderCall } from './failure.ts'
 import { defaultTls, type TlsOptions } from './tls.ts'
+import { createTurn } from './turn.ts'
 
 /** Lower-case names; a list where a header came more than once. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -82,6 +83,7 @@ export function createPostClient(options: PostClientOptions): PostClient {
   const createFresh = (): Dispatcher =>
     options.proxy === undefined ? new Client(origin, { ...shared, connect }) : createDispatcher()
 
+  const handOn = createTurn<HttpResult>()
   let dispatcher = createDispatcher()
   let bornAtMs = clock.monotonicMs()
   /** Replaced, and finishing what is under way on them. */
@@ -106,7 +108,9 @@ export function createPostClient(options: PostClientOptions): PostClient {
       const finish = (result: HttpResult): void => {
         stopTimer()
         if (fresh !== undefined) destroyQuietly(fresh)
-        handOn(resolve, result)
+        // A refusal or a failure must stop the next call, and that may be read in this very turn.
+        if (result.ok && result.status === 200) handOn(resolve, result)
+        else resolve(result)
       }
       const stopTimer = clock.after(timeoutMs, () => {
         exchange.abandon()
@@ -139,28 +143,6 @@ export function createPostClient(options: PostClientOptions): PostClient {
       })
     },
   }
-}
-
-interface Finished {
-  readonly resolve: (result: HttpResult) => void
-  readonly result: HttpResult
-}
-
-let finished: Finished[] = []
-
-/**
- * Hands on together whatever arrives in one turn of the event loop, at its end: reading, deciding and encoding then each
- * run for one answer after the other, and not in turn with the parser and the kernel. Under load a miss costs a
- * fifteenth less (docs/performance.md).
- */
-function handOn(resolve: (result: HttpResult) => void, result: HttpResult): void {
-  if (finished.push({ resolve, result }) === 1) setImmediate(handOnAll)
-}
-
-function handOnAll(): void {
-  const all = finished
-  finished = []
-  for (const { resolve, result } of all) resolve(result)
 }
 
 const closeQuietly = (dispatcher: Dispatcher): Promise<void> => dispatcher.close().catch(() => undefined)

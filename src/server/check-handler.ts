@@ -78,9 +78,13 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   const tracing = createTracing()
   const waiting = createWaiting<Decision>()
 
-  /** `what` is ours; the exception's text is foreign and may quote the request. */
+  /** `what` is ours; the exception's text is foreign and may quote the request. A log that fails costs a line, not an answer. */
   function report(what: string, thrown: unknown): void {
-    log.error('check_failed', { what, error: thrown instanceof Error ? thrown.name : typeof thrown })
+    try {
+      log.error('check_failed', { what, error: thrown instanceof Error ? thrown.name : typeof thrown })
+    } catch {
+      // There is nowhere left to say so.
+    }
   }
 
   function denyAtLast(callback: sendUnaryData<Buffer>): void {

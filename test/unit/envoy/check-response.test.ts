@@ -193,19 +193,23 @@ describe('envoy/check-response', () => {
   })
 
   it('writes replies of any size, and small ones after a huge one', () => {
-    const encoder = createReplyEncoder(settingsOf({ metadataClaims: ['notes'] }))
+    const encoder = createReplyEncoder(settingsOf({ metadataClaims: ['notes', 'level'] }))
     for (const length of [0, 1, 127, 128, 4000, 4096, 16_383, 16_384, 300_000, 3]) {
       for (const note of ['a', 'é', '\u{1f600}']) {
         const notes = Array.from({ length: 3 }, () => note.repeat(length))
-        const answer = answerOf(claimsOf({ sub: 'user-1', json: JSON.stringify({ notes }) }))
+        // Numbers before and behind what may make the writer take another buffer.
+        const json = JSON.stringify({ notes, level: 0.5 })
+        const answer = answerOf(claimsOf({ sub: 'user-1', expSec: 1_790_000_000, json }))
         const bytes = encoder.encode(allowed('miss', 7, answer), DECISION)
         expect(metadataOf(bytes)).to.deep.equal({
           reason: 'allowed',
           decision_id: DECISION,
           cache: 'miss',
           sub: 'user-1',
+          exp: 1_790_000_000,
           max_age_seconds: 7,
           notes,
+          level: 0.5,
         })
       }
     }
