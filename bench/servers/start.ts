@@ -22,14 +22,15 @@ const FLOORS: Readonly<Record<FloorKind, readonly string[]>> = {
   'node:http2': [script('http2-floor.ts')],
 }
 
-/** A server that answers every Check with `reply`, on the server's core. */
+/** A server that answers every Check with `reply`, on the server's core where none is given. */
 export async function startFloor(
   kind: FloorKind,
   reply: Buffer,
   node: NodeSettings = { flags: [], env: {} },
+  core: number | 'any' = SERVER_CORE,
 ): Promise<Floor> {
   const command = [process.execPath, ...node.flags, ...FLOORS[kind], reply.toString('base64')]
-  const { pid, ready: port, stop } = await startProcess({ command, core: SERVER_CORE, env: node.env, ready: readPort })
+  const { pid, ready: port, stop } = await startProcess({ command, core, env: node.env, ready: readPort })
   return { pid, port, stop }
 }
 
