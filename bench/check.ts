@@ -47,7 +47,7 @@ async function benchCheck({ quick, load, say }: BenchOptions): Promise<BenchResu
     contenders.push({ name: `floor: ${kind}`, ...floor, requests: [hot], by, rounds: [] })
   }
   const { flags, env } = sidecarSettings()
-  const equal = await startFloor('grpc-js, our codec', reply, { flags: [...flags, SET_BY_SERVE], env })
+  const equal = await startFloor('grpc-js, our codec', reply, { node: { flags: [...flags, SET_BY_SERVE], env } })
   contenders.push({
     name: `floor: grpc-js, our codec, Node's settings the same`,
     ...equal,

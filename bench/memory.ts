@@ -135,7 +135,7 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
     for (const kind of ['grpc-js, our codec', 'node:http2'] as const) {
       const inspectorPort = await freePort()
       const node = { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env }
-      const floor = await startFloor(kind, reply, node, core)
+      const floor = await startFloor(kind, reply, { node, core })
       const inside = await lookInside(inspectorPort)
       await checkAll(floor.port, 0, warm.tokens)
       await inside.longestStallMs()

@@ -3,16 +3,18 @@
  * takes 20 ms, beside what a hit costs and what the bare HTTP client costs on its own.
  */
 import { fileURLToPath } from 'node:url'
-import { checkRequest, checkRequests, checkTarget, tokenOf } from './checks.ts'
+import { checkRequest, checkRequests, checkTarget, encodeCheck, tokenOf } from './checks.ts'
 import { runClosedLoop } from './load/closed-loop.ts'
+import { sendOneCheck } from './load/one-check.ts'
 import { pinSelfToLoadCore, SERVER_CORE } from './machine/cores.ts'
 import { cpuMicros } from './machine/cpu.ts'
 import { startProcess } from './machine/process.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { latencies, median } from './report/statistics.ts'
 import { provideCli } from './servers/build.ts'
+import { SET_BY_SERVE, sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
-import { startKeyManager } from './servers/start.ts'
+import { startFloor, startKeyManager } from './servers/start.ts'
 
 /** Checks under way: as many as the sidecar has introspections at once by default. */
 const CONNECTIONS = 2
@@ -79,6 +81,19 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
 
   const prompt = await open(0)
   const slow = await open(20)
+  const reply = await sendOneCheck(prompt.sidecar.port, encodeCheck(tokenOf(0)))
+  const { flags, env } = sidecarSettings()
+  const node = { flags: [...flags, SET_BY_SERVE], env }
+  const floor = await startFloor('grpc-js, our codec', reply, { node, introspectUrl: prompt.keyManager.url })
+  const floorMicros: number[] = []
+  const loadFloor = async (total: number): Promise<number> => {
+    const before = cpuMicros(floor.pid)
+    const next = () => checkRequest(tokenOf(0))
+    const target = checkTarget(floor.port)
+    const { bad } = await runClosedLoop({ target, connections: CONNECTIONS, streams: STREAMS, total, next })
+    if (bad > 0) throw new Error(`${bad} of the floor's replies were not an allow`)
+    return (cpuMicros(floor.pid) - before) / total
+  }
   const hits: Round[] = []
   /** What it costs not to be read and answered together with others: as misses are not. */
   const lonelyHits: Round[] = []
@@ -87,11 +102,13 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
   // V8 goes on optimising the path of a miss for some 40,000 of them.
   await load(prompt, quick ? 100 : 40_000, false)
   await load(slow, quick ? 100 : 20_000, false)
+  await loadFloor(quick ? 100 : 40_000)
   await load(prompt, quick ? 100 : 30_000, true)
   for (let round = 1; round <= rounds; round += 1) {
     hits.push(await load(prompt, perRound * 3, true))
     lonelyHits.push(await load(prompt, perRound, true, 1))
     for (const side of [prompt, slow]) side.rounds.push(await load(side, perRound, false))
+    floorMicros.push(await loadFloor(perRound))
     bare.push(await bareClient(prompt.keyManager.url))
     slowBare.push(await bareClient(slow.keyManager.url))
     say(`round ${round} of ${rounds}`)
@@ -113,6 +130,7 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     lonelyHitMicros: of(lonelyHits, 'cpuMicrosEach'),
     bareClientMicros: median(bare),
     missMicros: of(prompt.rounds, 'cpuMicrosEach'),
+    missFloorMicros: median(floorMicros),
     missToHitPlusBare: ratioOf(prompt, bare),
     slowMissMicros: of(slow.rounds, 'cpuMicrosEach'),
     slowBareClientMicros: median(slowBare),
@@ -138,6 +156,15 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
           row('hit, one at a time on each connection', lonelyHits, Number.NaN),
           ['bare undici Pool, one call, key manager at once', figures.bareClientMicros, '-', '-', '-', '-', '-'],
           row('miss, key manager at once', prompt.rounds, figures.missToHitPlusBare),
+          [
+            'floor: grpc-js and undici, constant reply, key manager at once',
+            figures.missFloorMicros,
+            '-',
+            '-',
+            '-',
+            '-',
+            '-',
+          ],
           [
             'bare undici Pool, one call, key manager after 20 ms',
             figures.slowBareClientMicros,

@@ -1,45 +1,19 @@
 /**
- * The bare HTTP client under the product's introspections: undici's Pool, one POST after another on `CONCURRENCY` of
- * its connections, nothing else. Arguments: URL of `/introspect`, number of calls to warm up with, number of calls.
+ * The bare HTTP client under the product's introspections by itself: one POST after another on each of its connections.
+ * Arguments: URL of `/introspect`, number of calls to warm up with, number of calls.
  * Writes its CPU time for each call, microseconds.
  */
-import { Pool } from 'undici'
-
-const CONCURRENCY = 64
+import { CONNECTIONS, createBareClient } from './bare-call.ts'
 
 const [url = '', warmUp = '0', count = '0'] = process.argv.slice(2)
-const { origin, pathname } = new URL(url)
-const pool = new Pool(origin, { connections: CONCURRENCY, pipelining: 1 })
-const authorization = `Basic ${Buffer.from('gateway:gateway-secret').toString('base64')}`
-const headers = {
-  accept: 'application/json',
-  'accept-encoding': 'identity',
-  'content-type': 'application/x-www-form-urlencoded',
-  authorization,
-}
-
-function call(index: number): Promise<void> {
-  const body = `token=${String(index).padStart(43, '0')}`
-  return new Promise((resolve, reject) => {
-    pool.dispatch(
-      { path: pathname, method: 'POST', headers, body },
-      {
-        onRequestStart() {},
-        onResponseStart() {},
-        onResponseData() {},
-        onResponseEnd: () => resolve(),
-        onResponseError: (_controller, error) => reject(error),
-      },
-    )
-  })
-}
+const client = createBareClient(url)
 
 async function calls(total: number, from: number): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
-    for (let index = next++; index < total; index = next++) await call(from + index)
+    for (let index = next++; index < total; index = next++) await client.call(from + index)
   }
-  await Promise.all(Array.from({ length: CONCURRENCY }, worker))
+  await Promise.all(Array.from({ length: CONNECTIONS }, worker))
 }
 
 await calls(Number(warmUp), 0)
@@ -47,4 +21,4 @@ const before = process.cpuUsage()
 await calls(Number(count), Number(warmUp))
 const { user, system } = process.cpuUsage(before)
 process.stdout.write(`${JSON.stringify({ cpuMicrosEach: (user + system) / Number(count) })}\n`)
-await pool.close()
+await client.close()

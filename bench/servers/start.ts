@@ -22,14 +22,20 @@ const FLOORS: Readonly<Record<FloorKind, readonly string[]>> = {
   'node:http2': [script('http2-floor.ts')],
 }
 
-/** A server that answers every Check with `reply`, on the server's core where none is given. */
-export async function startFloor(
-  kind: FloorKind,
-  reply: Buffer,
-  node: NodeSettings = { flags: [], env: {} },
-  core: number | 'any' = SERVER_CORE,
-): Promise<Floor> {
-  const command = [process.execPath, ...node.flags, ...FLOORS[kind], reply.toString('base64')]
+export interface FloorOptions {
+  /** Default: Node's own. */
+  readonly node?: NodeSettings
+  /** Default: the server's. */
+  readonly core?: number | 'any'
+  /** Answers after one call there; our codec only. */
+  readonly introspectUrl?: string
+}
+
+/** A server that answers every Check with `reply`. */
+export async function startFloor(kind: FloorKind, reply: Buffer, options: FloorOptions = {}): Promise<Floor> {
+  const { node = { flags: [], env: {} }, core = SERVER_CORE, introspectUrl } = options
+  const asking = introspectUrl === undefined ? [] : [introspectUrl]
+  const command = [process.execPath, ...node.flags, ...FLOORS[kind], reply.toString('base64'), ...asking]
   const { pid, ready: port, stop } = await startProcess({ command, core, env: node.env, ready: readPort })
   return { pid, port, stop }
 }
