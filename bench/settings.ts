@@ -57,7 +57,7 @@ async function benchSettings({ quick, say }: BenchOptions): Promise<BenchResult>
     if (only !== undefined && !only.split(',').some((part) => name.includes(part))) continue
     const sidecar = await startSidecar({ cli, introspectUrl: keyManager.url, node: { flags, env } })
     const reply = await sendOneCheck(sidecar.port, encodeCheck(tokenOf(0)))
-    const floor = await startFloor('grpc-js, our codec', reply, { flags, env })
+    const floor = await startFloor('grpc-js, our codec', reply, { node: { flags, env } })
     pairs.push({ name, sidecar: { ...sidecar, rounds: [], misses: [] }, floor: { ...floor, rounds: [], misses: [] } })
   }
   for (let round = 0; round <= rounds; round += 1) {
