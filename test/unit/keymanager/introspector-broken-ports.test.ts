@@ -2,20 +2,10 @@
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { createIntrospector, type KeyManagerClient } from '../../../src/keymanager/introspector.ts'
-import type { OwnToken, Taken } from '../../../src/keymanager/own-token.ts'
+import type { Taken } from '../../../src/keymanager/own-token.ts'
 import type { HttpResult } from '../../../src/net/http.ts'
 import { createFakeClock } from '../../support/clock.ts'
-import { keyManagerSettings, named } from './support.ts'
-
-const ACTIVE: HttpResult = {
-  ok: true,
-  status: 200,
-  oversized: false,
-  headers: { 'content-type': 'application/json' },
-  body: Buffer.from('{"active":true}'),
-}
-const FAILED: HttpResult = { ok: false, kind: 'network', detail: 'refused' }
-const TOKEN: Taken = { kind: 'token', token: { value: 'own', expiresAtMs: Number.POSITIVE_INFINITY } }
+import { ACTIVE, FAILED, keyManagerSettings, NONE, named, ownTokenOf, TOKEN } from './support.ts'
 
 describe('an introspector whose ports break their promise', () => {
   const fake = createFakeClock()
@@ -36,14 +26,7 @@ describe('an introspector whose ports break their promise', () => {
     answers = []
     unhandled.length = 0
     process.on('unhandledRejection', note)
-    const ownToken: OwnToken = {
-      take: () => taken,
-      refused: async () => TOKEN,
-      obtained: Promise.resolve(),
-      status: () => ({ state: 'fresh', expiresAt: undefined, nextAttemptInMs: undefined, lastError: undefined }),
-      use: () => undefined,
-      close: () => undefined,
-    }
+    const ownToken = ownTokenOf(() => taken)
     const monotonicMs = (): number => {
       if (broken === 'clock') throw new Error('broken: clock')
       return fake.monotonicMs()
@@ -108,7 +91,7 @@ describe('an introspector whose ports break their promise', () => {
       taken = coming.promise
       const asked = ['first', 'second', 'third'].map(ask)
       broken = what
-      coming.resolve({ kind: 'unavailable', pausedForMs: 0, retryAfterMs: 0, detail: 'none' })
+      coming.resolve(NONE)
       for (const outcome of await outcomes(asked)) expect(outcome).to.match(/^unavailable/)
       taken = TOKEN
       await expectWhole()

@@ -3,19 +3,11 @@ import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import type { Interest } from '../../../src/authz/ports.ts'
 import { createIntrospector, type KeyManagerClient } from '../../../src/keymanager/introspector.ts'
-import type { OwnToken, Taken } from '../../../src/keymanager/own-token.ts'
+import type { Taken } from '../../../src/keymanager/own-token.ts'
 import type { HttpResult } from '../../../src/net/http.ts'
 import { createFakeClock } from '../../support/clock.ts'
-import { keyManagerSettings, named } from './support.ts'
+import { ACTIVE, FAILED, keyManagerSettings, NONE, named, ownTokenOf, TOKEN } from './support.ts'
 
-const ACTIVE: HttpResult = {
-  ok: true,
-  status: 200,
-  oversized: false,
-  headers: { 'content-type': 'application/json' },
-  body: Buffer.from('{"active":true}'),
-}
-const FAILED: HttpResult = { ok: false, kind: 'network', detail: 'refused' }
 const THROTTLED: HttpResult = {
   ok: true,
   status: 429,
@@ -23,8 +15,6 @@ const THROTTLED: HttpResult = {
   headers: { 'retry-after': '5' },
   body: Buffer.from(''),
 }
-const TOKEN: Taken = { kind: 'token', token: { value: 'own', expiresAtMs: Number.POSITIVE_INFINITY } }
-const NONE: Taken = { kind: 'unavailable', pausedForMs: 0, retryAfterMs: 0, detail: 'no own token' }
 
 /** An own token that is on its way until `arrive`, and a key manager that answers what is next in line. */
 function setUp(maxInFlight: number) {
@@ -34,14 +24,7 @@ function setUp(maxInFlight: number) {
   let flight = Promise.withResolvers<Taken>()
   let taken: Taken | Promise<Taken> = flight.promise
   let most = 0
-  const ownToken: OwnToken = {
-    take: () => taken,
-    refused: async () => NONE,
-    obtained: Promise.resolve(),
-    status: () => ({ state: 'fresh', expiresAt: undefined, nextAttemptInMs: undefined, lastError: undefined }),
-    use: () => undefined,
-    close: () => undefined,
-  }
+  const ownToken = ownTokenOf(() => taken)
   const settings = keyManagerSettings('http://127.0.0.1:1/introspect', {
     maxInFlight,
     breaker: { failures: 1, openForMs: 1_000 },

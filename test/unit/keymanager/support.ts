@@ -4,6 +4,8 @@ import { systemClock } from '../../../src/clock.ts'
 import type { ClientSecurity, KeyManagerConfig, KeyManagerTls } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/config/secret.ts'
 import { createIntrospector, type KeyManagerClient } from '../../../src/keymanager/introspector.ts'
+import type { OwnToken, Taken } from '../../../src/keymanager/own-token.ts'
+import type { HttpResult } from '../../../src/net/http.ts'
 
 export const plainTls: KeyManagerTls = {
   caFile: undefined,
@@ -84,4 +86,27 @@ export function observe(url: string, changes: Partial<KeyManagerConfig> = {}, cl
 /** `unavailable/timeout` or the bare kind: what a test asserts. */
 export function named(outcome: Introspected): string {
   return outcome.kind === 'unavailable' ? `unavailable/${outcome.cause}` : outcome.kind
+}
+
+export const ACTIVE: HttpResult = {
+  ok: true,
+  status: 200,
+  oversized: false,
+  headers: { 'content-type': 'application/json' },
+  body: Buffer.from('{"active":true}'),
+}
+export const FAILED: HttpResult = { ok: false, kind: 'network', detail: 'refused' }
+export const TOKEN: Taken = { kind: 'token', token: { value: 'own', expiresAtMs: Number.POSITIVE_INFINITY } }
+export const NONE: Taken = { kind: 'unavailable', pausedForMs: 0, retryAfterMs: 0, detail: 'no own token' }
+
+/** One that hands out what `take` says, and has nothing else when that is refused. */
+export function ownTokenOf(take: OwnToken['take']): OwnToken {
+  return {
+    take,
+    refused: async () => NONE,
+    obtained: Promise.resolve(),
+    status: () => ({ state: 'fresh', expiresAt: undefined, nextAttemptInMs: undefined, lastError: undefined }),
+    use: () => undefined,
+    close: () => undefined,
+  }
 }
