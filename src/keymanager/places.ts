@@ -25,6 +25,7 @@ export interface Places {
 export function createPlaces(maxInFlight: number, start: (waiting: Waiting) => void): Places {
   // Insertion order is the queue; leaving it from the middle costs nothing.
   const queue = new Set<Waiting>()
+  let isStarting = false
   const places: Places = {
     inFlight: 0,
     awaitingToken: 0,
@@ -40,11 +41,18 @@ export function createPlaces(maxInFlight: number, start: (waiting: Waiting) => v
       }
     },
     startWaiting() {
-      for (const waiting of queue) {
-        if (!places.hasRoom()) return
-        queue.delete(waiting)
-        waiting.interest.whenLost = undefined
-        start(waiting)
+      // One that ends as it starts calls again: the loop under way goes on, and a long queue needs no deep stack.
+      if (isStarting) return
+      isStarting = true
+      try {
+        for (const waiting of queue) {
+          if (!places.hasRoom()) break
+          queue.delete(waiting)
+          waiting.interest.whenLost = undefined
+          start(waiting)
+        }
+      } finally {
+        isStarting = false
       }
     },
   }

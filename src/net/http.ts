@@ -134,11 +134,12 @@ export function createPostClient(options: PostClientOptions): PostClient {
         const stopTimer = clock.after(timeoutMs, () => {
           for (const each of all) destroyQuietly(each)
           // undici forgets who waits for its `close` where `destroy` overtakes it.
-          resolve()
+          setImmediate(resolve)
         })
         void Promise.all(all.map(closeQuietly)).then(() => {
           stopTimer()
-          resolve()
+          // What arrived in this turn is handed on first.
+          setImmediate(resolve)
         })
       })
     },

@@ -4,6 +4,7 @@ import { afterEach, describe, it } from 'mocha'
 import type { Interest } from '../../../src/authz/ports.ts'
 import { createIntrospector, type KeyManagerClient } from '../../../src/keymanager/introspector.ts'
 import type { Taken } from '../../../src/keymanager/own-token.ts'
+import { createPlaces, type Places } from '../../../src/keymanager/places.ts'
 import type { HttpResult } from '../../../src/net/http.ts'
 import { createFakeClock } from '../../support/clock.ts'
 import { ACTIVE, FAILED, keyManagerSettings, NONE, named, ownTokenOf, TOKEN } from './support.ts'
@@ -141,6 +142,36 @@ describe('a place at the key manager', () => {
       await answer(ACTIVE)
       expect(await again).to.equal('active')
     })
+
+  it('goes through a queue of any length whose calls end as they start, in its order', () => {
+    const length = 50_000
+    const started: string[] = []
+    const places: Places = createPlaces(1, ({ token }) => {
+      started.push(token)
+      places.startWaiting()
+    })
+    const tokens = Array.from({ length }, (_, index) => `t${index}`)
+    for (const token of tokens) {
+      places.wait({ token, interest: { wanted: true, whenLost: undefined }, resolve() {} })
+    }
+    places.startWaiting()
+    expect(places.waiting).to.equal(0)
+    expect(started).to.deep.equal(tokens)
+  })
+
+  it('goes on after one whose start throws', () => {
+    const started: string[] = []
+    const places: Places = createPlaces(1, ({ token }) => {
+      started.push(token)
+      if (token === 'first') throw new Error('broken')
+    })
+    for (const token of ['first', 'second']) {
+      places.wait({ token, interest: { wanted: true, whenLost: undefined }, resolve() {} })
+    }
+    expect(() => places.startWaiting()).to.throw('broken')
+    places.startWaiting()
+    expect(started).to.deep.equal(['first', 'second'])
+  })
 
   it('F21 is taken by one call at a time when the own token comes', async () => {
     const { ask, arrive, answer, most } = opened(2)
