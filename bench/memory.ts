@@ -15,7 +15,7 @@ import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts
 import { provideCli } from './servers/build.ts'
 import { sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
-import { startFloor, startKeyManager } from './servers/start.ts'
+import { type FloorKind, startFloor, startKeyManager } from './servers/start.ts'
 
 type Core = number | 'any'
 
@@ -117,11 +117,24 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
   ])
   figures['expireStallMs'] = expireStall
 
-  /** After the first 2,000 Checks; of the floors, which remember nothing: what Node's own share is. */
+  /** Of a server that remembers nothing, after its first 2,000 Checks: Node's own share. */
+  const floorStall = async (kind: FloorKind, core: Core): Promise<number> => {
+    const inspectorPort = await freePort()
+    const node = { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env }
+    const floor = await startFloor(kind, reply, { node, core })
+    const inside = await lookInside(inspectorPort)
+    await checkAll(floor.port, 0, warm.tokens)
+    await inside.longestStallMs()
+    await checkAll(floor.port, 0, expiring)
+    const stall = await inside.longestStallMs()
+    inside.close()
+    await floor.stop()
+    return stall
+  }
   const stallRows: (string | number)[][] = []
-  for (const [where, core] of [
-    ['one core, which the collector shares', SERVER_CORE],
-    ['both cores, which the load shares', 'any'],
+  for (const [name, where, core] of [
+    ['OneCore', 'one core, which the collector shares', SERVER_CORE],
+    ['BothCores', 'both cores, which the load shares', 'any'],
   ] as const) {
     const free = await open(expiring, '', core)
     await free.check(0, warm.tokens)
@@ -129,24 +142,12 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
     await free.check(warm.tokens, expiring)
     const misses = await free.inside.longestStallMs()
     await free.check(0, expiring)
-    const stalls = [misses, await free.inside.longestStallMs()]
+    const hits = await free.inside.longestStallMs()
     free.inside.close()
     await free.stop()
-    for (const kind of ['grpc-js, our codec', 'node:http2'] as const) {
-      const inspectorPort = await freePort()
-      const node = { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env }
-      const floor = await startFloor(kind, reply, { node, core })
-      const inside = await lookInside(inspectorPort)
-      await checkAll(floor.port, 0, warm.tokens)
-      await inside.longestStallMs()
-      await checkAll(floor.port, 0, expiring)
-      stalls.push(await inside.longestStallMs())
-      inside.close()
-      await floor.stop()
-    }
-    stallRows.push([where, expiring, ...stalls])
-    const [, hits = Number.NaN, grpc = Number.NaN, http2 = Number.NaN] = stalls
-    const name = core === 'any' ? 'BothCores' : 'OneCore'
+    const grpc = await floorStall('grpc-js, our codec', core)
+    const http2 = await floorStall('node:http2', core)
+    stallRows.push([where, expiring, misses, hits, grpc, http2])
     Object.assign(figures, {
       [`stallMs${name}Misses`]: misses,
       [`stallMs${name}Hits`]: hits,

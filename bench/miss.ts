@@ -95,7 +95,7 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     return (cpuMicros(floor.pid) - before) / total
   }
   const hits: Round[] = []
-  /** What it costs not to be read and answered together with others: as misses are not. */
+  /** What it costs not to be read and answered together with others, as where the key manager takes its time. */
   const lonelyHits: Round[] = []
   const bare: number[] = []
   const slowBare: number[] = []
@@ -115,7 +115,9 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
   }
   const of = (list: readonly Round[], figure: keyof Round): number => median(list.map((round) => round[figure]))
   const ratioOf = (side: Side, calls: readonly number[]): number =>
-    median(side.rounds.map((r, i) => r.cpuMicrosEach / ((hits[i]?.cpuMicrosEach ?? 0) + (calls[i] ?? Number.NaN))))
+    median(
+      side.rounds.map((r, i) => r.cpuMicrosEach / ((hits[i]?.cpuMicrosEach ?? Number.NaN) + (calls[i] ?? Number.NaN))),
+    )
   const row = (name: string, list: readonly Round[], ratio: number) => [
     name,
     of(list, 'cpuMicrosEach'),
@@ -125,6 +127,7 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
     of(list, 'connectionsPerThousand'),
     ratio,
   ]
+  const lone = (name: string, micros: number) => [name, micros, '-', '-', '-', '-', '-']
   const figures = {
     hitMicros: of(hits, 'cpuMicrosEach'),
     lonelyHitMicros: of(lonelyHits, 'cpuMicrosEach'),
@@ -154,26 +157,10 @@ async function benchMiss({ quick, say }: BenchOptions): Promise<BenchResult> {
         rows: [
           row('hit', hits, Number.NaN),
           row('hit, one at a time on each connection', lonelyHits, Number.NaN),
-          ['bare undici Pool, one call, key manager at once', figures.bareClientMicros, '-', '-', '-', '-', '-'],
+          lone('bare undici Pool, one call, key manager at once', figures.bareClientMicros),
           row('miss, key manager at once', prompt.rounds, figures.missToHitPlusBare),
-          [
-            'floor: grpc-js and undici, constant reply, key manager at once',
-            figures.missFloorMicros,
-            '-',
-            '-',
-            '-',
-            '-',
-            '-',
-          ],
-          [
-            'bare undici Pool, one call, key manager after 20 ms',
-            figures.slowBareClientMicros,
-            '-',
-            '-',
-            '-',
-            '-',
-            '-',
-          ],
+          lone('floor: grpc-js and undici, constant reply, key manager at once', figures.missFloorMicros),
+          lone('bare undici Pool, one call, key manager after 20 ms', figures.slowBareClientMicros),
           row('miss, key manager after 20 ms', slow.rounds, figures.slowMissToHitPlusBare),
         ],
       },
