@@ -126,14 +126,28 @@ export async function startEnvoyText(settings: {
   throw new Error(`Envoy did not start:\n${output.join('')}`)
 }
 
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
+/** Below the ports that systems give to outgoing connections (Linux from 32768 on, IANA from 49152): those come and go. */
+const FIRST_PORT = 20_000
+const PORTS = 12_000
+let portsTried = Math.floor(Math.random() * PORTS)
+
+/** A TCP port of 127.0.0.1 that was free a moment ago, and another one at each call. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS; tries += 1) {
+    portsTried += 1
+    const port = FIRST_PORT + (portsTried % PORTS)
+    if (await isFree(port)) return port
+  }
+  throw new Error(`no free port from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1}`)
+}
+
+async function isFree(port: number): Promise<boolean> {
   const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const address = probe.address()
-  await new Promise<void>((resolve) => probe.close(() => resolve()))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+  const listens = await new Promise<boolean>((resolve) => {
+    probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (listens) await new Promise<void>((resolve) => probe.close(() => resolve()))
+  return listens
 }
 
 export interface FrontSettings {
