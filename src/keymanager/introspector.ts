@@ -39,7 +39,10 @@ export interface KeyManagerClient extends Introspector {
   /** After the first own token: introspects one random token past queue, breaker and metrics. Never rejects. */
   probe(): Promise<ProbeResult>
   status(): KeyManagerStatus
-  /** Calls under way finish within `keyManager.timeout`; then the connections are closed. */
+  /**
+   * Calls under way, queued or waiting for the own token are answered, which is waited for no longer than
+   * `keyManager.timeout`, with an own token 5 s more; then the connections are closed behind what is left.
+   */
   close(): Promise<void>
 }
 
@@ -67,6 +70,9 @@ export interface IntrospectorDependencies {
   readonly endpoints?: (() => Endpoints | undefined | Promise<Endpoints | undefined>) | undefined
 }
 
+/** One request to the token endpoint. */
+const OWN_TOKEN_MS = 5_000
+
 /** Throws where a file of `keyManager.tls` cannot be read, naming its key. */
 export function createIntrospector(
   settings: KeyManagerConfig,
@@ -85,6 +91,8 @@ export function createIntrospector(
     void begin(token, interest).then(resolve)
   })
   let throttledUntilMs = Number.NEGATIVE_INFINITY
+  let closed: Promise<void> | undefined
+  let whenPlaceIsFree: () => void = () => undefined
 
   const breaker = createBreaker({
     failures: settings.breaker.failures,
@@ -191,7 +199,7 @@ export function createIntrospector(
     } catch {
       // Fail closed.
     }
-    places.startWaiting()
+    goOn()
     return outcome
   }
 
@@ -220,9 +228,27 @@ export function createIntrospector(
     } catch {
       outcome = UNEXPECTED
     }
-    places.startWaiting()
+    goOn()
     return outcome
   }
+
+  /** After each call that had a place. */
+  const goOn = (): void => {
+    places.startWaiting()
+    whenPlaceIsFree()
+  }
+
+  /** Resolves when nobody has a place or waits for one, or the time is up. */
+  const finished = (): Promise<void> =>
+    new Promise((resolve) => {
+      const stopTimer = clock.after(settings.timeoutMs + (ownToken === undefined ? 0 : OWN_TOKEN_MS), resolve)
+      whenPlaceIsFree = () => {
+        if (places.inFlight + places.awaitingToken + places.waiting > 0) return
+        stopTimer()
+        resolve()
+      }
+      whenPlaceIsFree()
+    })
 
   /** What log, metrics and pause learn from an outcome. */
   const note = (outcome: Introspected, tookMs: number): void => {
@@ -283,6 +309,9 @@ export function createIntrospector(
         ...lastCalls.told(),
       }
     },
-    close: () => clients.close(),
+    close() {
+      closed ??= finished().then(() => clients.close())
+      return closed
+    },
   }
 }

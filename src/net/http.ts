@@ -1,5 +1,5 @@
 /**
- * The only file that imports undici and got. undici's Pool carries `/introspect` (an introspection costs a tenth of
+ * The only file that calls undici and got. undici's Pool carries `/introspect` (an introspection costs a tenth of
  * got's CPU time); got carries what is rare. Both take the same TLS options; neither follows a redirect, decodes a
  * content encoding, or lets an error of its own out.
  */
@@ -10,30 +10,19 @@ import { Client, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
 import { createConnector } from './connector.ts'
+import { type AnswerHeaders, Exchange, type HttpAnswer } from './exchange.ts'
 import { type CallFailure, translateFailure, wasClosedUnderCall } from './failure.ts'
 import { defaultTls, type TlsOptions } from './tls.ts'
 import { createTurn } from './turn.ts'
 
-/** Lower-case names; a list where a header came more than once. */
-export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
-
-/** An answer, whatever its status. */
-export interface HttpAnswer {
-  readonly ok: true
-  readonly status: number
-  readonly headers: AnswerHeaders
-  /** Empty where `oversized`. */
-  readonly body: Uint8Array
-  /** True: more than the cap arrived, and the connection was destroyed there. */
-  readonly oversized: boolean
-}
+export type { AnswerHeaders, HttpAnswer } from './exchange.ts'
 
 export type HttpResult = HttpAnswer | ({ readonly ok: false } & CallFailure)
 
 export interface PostClient {
   /** One POST to the client's URL. Never rejects. The connection is destroyed where the total time runs out. */
   post(headers: Readonly<Record<string, string>>, body: string): Promise<HttpResult>
-  /** Lets calls under way finish within their own limit, then closes every connection. */
+  /** Lets calls under way finish within their own limit, then closes every connection. A later call has one of its own. */
   close(): Promise<void>
 }
 
@@ -86,6 +75,7 @@ export function createPostClient(options: PostClientOptions): PostClient {
   const handOn = createTurn<HttpResult>()
   let dispatcher = createDispatcher()
   let bornAtMs = clock.monotonicMs()
+  let isClosed = false
   /** Replaced, and finishing what is under way on them. */
   const retired = new Set<Dispatcher>()
   /** undici's own `clientTtl` reads the clock for every busy connection at every call. */
@@ -119,16 +109,20 @@ export function createPostClient(options: PostClientOptions): PostClient {
       exchange = new Exchange(maxAnswerSize, finish, (error) => {
         if (!wasClosedUnderCall(error)) return finish({ ok: false, ...translateFailure(error) })
         // The server closed a kept connection just as we used it, or broke off: once more, on one surely new.
+        if (fresh !== undefined) destroyQuietly(fresh)
         fresh = createFresh()
         exchange = new Exchange(maxAnswerSize, finish, (again) => finish({ ok: false, ...translateFailure(again) }))
         exchange.send(fresh, request)
       })
-      exchange.send(youngDispatcher(), request)
+      // A reload or discovery replaced this client while a Check was on its way to it: that Check is answered too.
+      if (isClosed) fresh = createFresh()
+      exchange.send(fresh ?? youngDispatcher(), request)
     })
 
   return {
     post,
     close() {
+      isClosed = true
       const all = [dispatcher, ...retired]
       return new Promise((resolve) => {
         const stopTimer = clock.after(timeoutMs, () => {
@@ -148,81 +142,6 @@ export function createPostClient(options: PostClientOptions): PostClient {
 
 const closeQuietly = (dispatcher: Dispatcher): Promise<void> => dispatcher.close().catch(() => undefined)
 const destroyQuietly = (dispatcher: Dispatcher): void => void dispatcher.destroy().catch(() => undefined)
-
-/** One request on one dispatcher: exactly one of `answered` and `failed` is called, unless it was abandoned. */
-class Exchange implements Dispatcher.DispatchHandler {
-  private readonly maxAnswerSize: number
-  private readonly answered: (answer: HttpAnswer) => void
-  private readonly failed: (error: unknown) => void
-  private settled = false
-  private controller: Dispatcher.DispatchController | undefined
-  private status = 0
-  private headers: AnswerHeaders = {}
-  private size = 0
-  private first: Buffer | undefined
-  private more: Buffer[] | undefined
-
-  constructor(maxAnswerSize: number, answered: (answer: HttpAnswer) => void, failed: (error: unknown) => void) {
-    this.maxAnswerSize = maxAnswerSize
-    this.answered = answered
-    this.failed = failed
-  }
-
-  send(dispatcher: Dispatcher, request: Dispatcher.DispatchOptions): void {
-    try {
-      dispatcher.dispatch(request, this)
-    } catch (error) {
-      this.fail(error)
-    }
-  }
-
-  /** Destroys the connection; nothing is reported afterwards. */
-  abandon(): void {
-    this.settled = true
-    this.controller?.abort(new Error('abandoned'))
-  }
-
-  onRequestStart(started: Dispatcher.DispatchController): void {
-    this.controller = started
-    // Abandoned while it waited for its connection: not one byte is sent.
-    if (this.settled) started.abort(new Error('abandoned'))
-  }
-
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: AnswerHeaders): void {
-    this.status = status
-    this.headers = headers
-  }
-
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.size += chunk.length
-    if (this.size > this.maxAnswerSize) {
-      this.answer(new Uint8Array(), true)
-      controller.abort(new Error('too large'))
-    } else if (this.first === undefined) this.first = chunk
-    else if (this.more === undefined) this.more = [this.first, chunk]
-    else this.more.push(chunk)
-  }
-
-  onResponseEnd(): void {
-    this.answer(this.more === undefined ? (this.first ?? new Uint8Array()) : Buffer.concat(this.more), false)
-  }
-
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.fail(error)
-  }
-
-  private answer(body: Uint8Array, oversized: boolean): void {
-    if (this.settled) return
-    this.settled = true
-    this.answered({ ok: true, status: this.status, headers: this.headers, body, oversized })
-  }
-
-  private fail(error: unknown): void {
-    if (this.settled) return
-    this.settled = true
-    this.failed(error)
-  }
-}
 
 export interface FetchOptions {
   /** From the call to the last byte, ms. */
