@@ -37,8 +37,11 @@ const WORDS: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_SOCKET', 'connection closed before the answer was complete'],
   ['UND_ERR_HEADERS_OVERFLOW', 'answer headers too large'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'answer shorter or longer than its Content-Length'],
-  ['UND_ERR_RESPONSE', 'the proxy refused the connection'],
 ])
+
+const PROXY_REFUSED = 'the proxy refused the connection: check keyManager.proxy and what it allows'
+/** undici has no code of its own for either: the beginnings of its messages on a refused CONNECT and on a forwarded 407. */
+const UNDICI_PROXY_REFUSAL = /^Proxy (?:response|Authentication Required) \(\d{3}\)/
 
 const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 const SLOW: ReadonlySet<string> = new Set(['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT'])
@@ -52,6 +55,7 @@ export function translateFailure(error: unknown): CallFailure {
   if (SLOW.has(code)) return { kind: 'timeout', detail: 'no connection in time' }
   if (TLS_CODE.test(code)) return { kind: 'tls', detail: tlsDetail(code) }
   if (code.startsWith('HPE_')) return { kind: 'network', detail: `the answer is not HTTP/1.1 (${code})` }
+  if (isProxyRefusal(error)) return { kind: 'network', detail: `${PROXY_REFUSED} (${code})` }
   return { kind: 'network', detail: `${WORDS.get(code) ?? 'the call failed'} (${code})` }
 }
 
@@ -60,6 +64,17 @@ export function wasClosedUnderCall(error: unknown): boolean {
   if (find(error, (candidate) => (candidate instanceof ConnectError ? candidate : undefined)) !== undefined)
     return false
   return CLOSED.has(errorCode(error) ?? '')
+}
+
+/** Node's agents, which got uses, have a code for it. */
+function isProxyRefusal(error: unknown): boolean {
+  return (
+    errorCode(error) === 'ERR_PROXY_TUNNEL' ||
+    find(error, (candidate) => {
+      const refused = candidate instanceof Error && UNDICI_PROXY_REFUSAL.test(candidate.message)
+      return refused || undefined
+    }) === true
+  )
 }
 
 function tlsDetail(code: string): string {

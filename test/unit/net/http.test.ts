@@ -1,4 +1,4 @@
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
@@ -186,6 +186,59 @@ describe('post client', () => {
     expect(summary(unknown)).to.equal('tls')
     expect(server.requests).to.have.length(1)
     expect(proxy.asked).to.deep.equal([`127.0.0.1:${server.port}`, `127.0.0.1:${server.port}`])
+  })
+})
+
+describe('a proxy that refuses', () => {
+  let keyManager: ScriptedKeyManager
+  let proxy: Server
+  let proxyUrl: string
+  let status: number
+  beforeEach(async () => {
+    keyManager = await startKeyManager()
+    proxy = createServer((_, response) => response.writeHead(status).end())
+    proxy.on('connect', (_, socket) => socket.end(`HTTP/1.1 ${status} Refused\r\ncontent-length: 0\r\n\r\n`))
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  })
+  afterEach(async () => {
+    proxy.close()
+    proxy.closeAllConnections()
+    await keyManager.close()
+  })
+  const REFUSED = /^the proxy refused the connection: check keyManager\.proxy and what it allows \([A-Z_]+\)$/
+  const expectRefusal = (result: { readonly ok: boolean; readonly kind?: string; readonly detail?: string }): void => {
+    expect(result).to.include({ ok: false, kind: 'network' })
+    expect(result.detail).to.match(REFUSED)
+    expect(keyManager.requests).to.have.length(0)
+  }
+
+  for (const code of [403, 407]) {
+    it(`says so where CONNECT is answered ${code}`, async () => {
+      status = code
+      const url = keyManager.url.replace('http:', 'https:')
+      expectRefusal(await post(url, { proxy: proxyUrl }))
+      expectRefusal(await fetchText(url, { timeoutMs: 2_000, maxBytes: 1_000, proxy: proxyUrl }))
+    })
+  }
+  it('says so where a forwarded call is answered 407', async () => {
+    status = 407
+    expectRefusal(await post(keyManager.url, { proxy: proxyUrl }))
+  })
+  it('is not blamed for what cannot be sent', async () => {
+    const client = createPostClient({
+      url: keyManager.url,
+      connections: 1,
+      timeoutMs: 2_000,
+      connectTimeoutMs: 1_000,
+      maxAnswerSize: 1_000,
+      tls: readTlsOptions(plainTls),
+      proxy: undefined,
+      clock: systemClock,
+    })
+    const result = await client.post({ authorization: 'Bearer a\nb' }, '')
+    await client.close()
+    expect(result).to.deep.equal({ ok: false, kind: 'network', detail: 'the call failed (UND_ERR_INVALID_ARG)' })
   })
 })
 
