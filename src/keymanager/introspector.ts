@@ -1,5 +1,5 @@
 /**
- * The request half of introspection: a bounded queue, the breaker and an honoured 429 in front of one POST. Nothing
+ * Whether and when a token is introspected: a bounded queue, the breaker and an honoured 429 in front of one POST. Nothing
  * here rejects: whatever goes wrong is an outcome, and none of them allows.
  */
 import type {
@@ -15,12 +15,9 @@ import type { KeyManagerConfig } from '../config/config.ts'
 import { createBreaker, type Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
 import type { TlsOptions } from '../net/tls.ts'
-import { createClientAuthentication } from './client-authentication.ts'
 import type { Endpoints } from './discovery.ts'
 import { createFailureLog } from './failure-log.ts'
-import { FormBody } from './form-body.ts'
 import { createInactiveAlarm } from './inactive-alarm.ts'
-import { readIntrospectionAnswer } from './introspection-answer.ts'
 import { createIntrospectionClients } from './introspection-clients.ts'
 import {
   createLastCalls,
@@ -31,6 +28,7 @@ import {
   noCall,
   UNEXPECTED,
 } from './introspection-outcome.ts'
+import { createIntrospectionRequest } from './introspection-request.ts'
 import type { Held, OwnToken, Taken } from './own-token.ts'
 import { createPlaces } from './places.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
@@ -82,8 +80,7 @@ export function createIntrospector(
   const { ownToken } = dependencies
   const { security } = settings
   const clients = createIntrospectionClients(settings, dependencies)
-  const authenticate = security.kind === 'own_token' ? undefined : createClientAuthentication(security, clock.wallMs)
-  const authenticated = security.kind !== 'none'
+  const post = createIntrospectionRequest(settings, clients, clock)
   const failures = createFailureLog(log, clock)
   const noteInactive = createInactiveAlarm(log)
   const lastCalls = createLastCalls(clock)
@@ -104,40 +101,6 @@ export function createIntrospector(
     },
   })
   metrics.breaker(breaker.state)
-
-  /** One POST, by this own token or as a client. */
-  const post = async (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
-    try {
-      // No await where there is nothing to wait for: each is a turn of the microtask queue on every miss.
-      const found = clients()
-      const http = found instanceof Promise ? await found : found
-      if (http === undefined) return noCall('the introspection endpoint is not known: discovery has not succeeded', 0)
-      const form = new FormBody()
-      form.add('token', token)
-      if (settings.tokenTypeHint !== undefined) form.add('token_type_hint', settings.tokenTypeHint)
-      const headers: Record<string, string> = {
-        accept: 'application/json',
-        'accept-encoding': 'identity',
-        'content-type': 'application/x-www-form-urlencoded',
-      }
-      if (held !== undefined) headers['authorization'] = `Bearer ${held.value}`
-      else if (authenticate === undefined) return noCall('there is no own token', 0)
-      else {
-        const signing = authenticate({ url: http.url, headers, form })
-        if (signing !== undefined) await signing
-      }
-      const traced = trace?.call(http.url)
-      if (traced !== undefined) Object.assign(headers, traced.headers)
-      const result = await http.client.post(headers, form.toString())
-      traced?.end(result.ok ? result.status : result.kind)
-      if (!result.ok) return { kind: 'unavailable', cause: result.kind, retryAfterMs: 0, detail: result.detail }
-      const options = { lenientExp: settings.lenientExp, authenticated, nowWallMs: clock.wallMs() }
-      return readIntrospectionAnswer(result, options)
-    } catch {
-      // Fail closed: an answer that could not be read is none. The error may hold the token, so it goes no further.
-      return UNEXPECTED
-    }
-  }
 
   /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
   const call = (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {

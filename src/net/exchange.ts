@@ -17,10 +17,11 @@ export interface HttpAnswer {
 
 /** One request on one dispatcher: exactly one of `answered` and `failed` is called, unless it was abandoned. */
 export class Exchange implements Dispatcher.DispatchHandler {
+  /** True once answered, failed or abandoned. */
+  settled = false
   private readonly maxAnswerSize: number
   private readonly answered: (answer: HttpAnswer) => void
   private readonly failed: (error: unknown) => void
-  private settled = false
   private controller: Dispatcher.DispatchController | undefined
   private status = 0
   private headers: AnswerHeaders = {}

@@ -20,8 +20,11 @@ export type { AnswerHeaders, HttpAnswer } from './exchange.ts'
 export type HttpResult = HttpAnswer | ({ readonly ok: false } & CallFailure)
 
 export interface PostClient {
-  /** One POST to the client's URL. Never rejects. The connection is destroyed where the total time runs out. */
-  post(headers: Readonly<Record<string, string>>, body: string): Promise<HttpResult>
+  /**
+   * One POST to the client's URL. Never rejects. The connection is destroyed where the total time runs out.
+   * `bodyAgain`: the body of the retry, where `body` may be sent only once.
+   */
+  post(headers: Readonly<Record<string, string>>, body: string, bodyAgain?: () => Promise<string>): Promise<HttpResult>
   /** Lets calls under way finish within their own limit, then closes every connection. A later call has one of its own. */
   close(): Promise<void>
 }
@@ -89,7 +92,7 @@ export function createPostClient(options: PostClientOptions): PostClient {
     return dispatcher
   }
 
-  const post: PostClient['post'] = (headers, body) =>
+  const post: PostClient['post'] = (headers, body, bodyAgain) =>
     new Promise((resolve) => {
       const request = { origin, path: pathname + search, method: 'POST', headers, body } as const
       const { maxAnswerSize } = options
@@ -109,10 +112,17 @@ export function createPostClient(options: PostClientOptions): PostClient {
       exchange = new Exchange(maxAnswerSize, finish, (error) => {
         if (!wasClosedUnderCall(error)) return finish({ ok: false, ...translateFailure(error) })
         // The server closed a kept connection just as we used it, or broke off: once more, on one surely new.
-        if (fresh !== undefined) destroyQuietly(fresh)
-        fresh = createFresh()
         exchange = new Exchange(maxAnswerSize, finish, (again) => finish({ ok: false, ...translateFailure(again) }))
-        exchange.send(fresh, request)
+        const repeat = (repeated: string): void => {
+          // The time ran out while the body was made.
+          if (exchange.settled) return
+          if (fresh !== undefined) destroyQuietly(fresh)
+          fresh = createFresh()
+          exchange.send(fresh, { ...request, body: repeated })
+        }
+        if (bodyAgain === undefined) repeat(body)
+        else
+          bodyAgain().then(repeat, () => finish({ ok: false, kind: 'network', detail: 'the retry could not be made' }))
       })
       // A reload or discovery replaced this client while a Check was on its way to it: that Check is answered too.
       if (isClosed) fresh = createFresh()
