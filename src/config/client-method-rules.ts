@@ -35,6 +35,7 @@ export function readStrongMethod(
         'Is missing or empty; tls_client_auth authenticates by the certificate of `certFile` and `keyFile` (RFC 8705).',
       )
     }
+    checkEndpointsAreTls(section, settings, report)
     return { kind: 'tls_client_auth', clientId }
   }
   const shared = {
@@ -53,6 +54,28 @@ export function readStrongMethod(
   const { key, algorithms } = readKey(section, settings, report)
   const alg = checkedAlgorithm(written ?? algorithms[0] ?? '', algorithms, 'this key', section, report)
   return { kind: 'private_key_jwt', ...shared, alg, key }
+}
+
+/** What is discovered is looked at when it is read. */
+function checkEndpointsAreTls(section: string, settings: Settings, report: Report): void {
+  for (const key of section.endsWith('.oauth2') ? tokenUrls(section, settings) : introspectionUrls(settings)) {
+    if (/^http:/i.test(settings.text(key) ?? ''))
+      report.error(
+        key,
+        'Is plain http, where no certificate is shown: tls_client_auth would send the client id alone (RFC 8705). Use https, or authenticate in another way.',
+      )
+  }
+}
+
+/** Those that the grant uses. */
+function tokenUrls(section: string, settings: Settings): readonly string[] {
+  const grant = settings.isOn(`${section}.directToken.enabled`) ? [] : [`${section}.tokenUrl`]
+  return settings.isOn(`${section}.refresh.enabled`) ? [...grant, `${section}.refresh.refreshUrl`] : grant
+}
+
+function introspectionUrls(settings: Settings): readonly string[] {
+  if (settings.isWritten('keyManager.introspectUrl')) return ['keyManager.introspectUrl']
+  return settings.isWritten('keyManager.discoveryUrl') ? [] : ['keyManager.serverUrl']
 }
 
 function noteUnused(names: readonly string[], section: string, settings: Settings, report: Report): void {

@@ -19,7 +19,7 @@ export interface Discovery {
 export interface DiscoveryOptions {
   readonly url: string
   readonly allowInsecure: boolean
-  /** True: `mtls_endpoint_aliases` come first (RFC 8705 section 5). */
+  /** True: `mtls_endpoint_aliases` come first (RFC 8705 section 5), and only https will do: http shows no certificate. */
   readonly mutualTls: boolean
   readonly tls: TlsOptions
   readonly proxy: string | undefined
@@ -98,10 +98,11 @@ export function readMetadata(
   const endpoint = (name: string): string | undefined => {
     const found = member(aliases, name) ?? member(metadata, name)
     const usable = typeof found === 'string' && urlProblem(found, { allowInsecure, allowQuery: true }) === undefined
-    return usable ? found : undefined
+    return usable && (!mutualTls || new URL(found).protocol === 'https:') ? found : undefined
   }
   const introspection = endpoint('introspection_endpoint')
-  if (introspection === undefined) return 'the metadata names no introspection_endpoint that may be used'
+  if (introspection === undefined)
+    return `the metadata names no introspection_endpoint that may be used${mutualTls ? ': tls_client_auth needs https' : ''}`
   return { introspection, token: endpoint('token_endpoint') }
 }
 

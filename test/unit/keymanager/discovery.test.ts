@@ -45,6 +45,18 @@ describe('RFC 8414 metadata', () => {
   })
 })
 
+describe('RFC 8414 metadata of a key manager that wants our certificate', () => {
+  const local = { allowInsecure: true, mutualTls: true }
+  it('has no endpoint over plain http, which shows none', () => {
+    const plain = 'http://localhost/introspect'
+    expect(read({ introspection_endpoint: plain }, local))
+      .to.be.a('string')
+      .and.contain('https')
+    expect(read({ mtls_endpoint_aliases: { introspection_endpoint: plain } }, local)).to.be.a('string')
+    expect(read({ introspection_endpoint: plain }, { ...local, mutualTls: false })).to.include({ introspection: plain })
+  })
+})
+
 describe('keyManager.discoveryUrl', () => {
   let pair: Pair
   let authority: ScriptedKeyManager
