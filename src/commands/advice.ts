@@ -39,6 +39,7 @@ function ownTokenAdvice(why: string): string {
     return `The server does not give these scopes to this client: check scopes in ${section}.`
   if (why.includes('certificate') || why.includes('TLS'))
     return 'The certificate of the token endpoint is not trusted: name its authority in keyManager.tls.caFile.'
+  if (why.includes('token_endpoint')) return `${why[0]?.toUpperCase()}${why.slice(1)}.`
   return `There is no own token (${why}): check tokenUrl, and whether the server can be reached from here.`
 }
 

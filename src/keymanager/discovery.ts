@@ -6,7 +6,8 @@ import type { TlsOptions } from '../net/tls.ts'
 
 export interface Endpoints {
   readonly introspection: string | undefined
-  readonly token: string | undefined
+  /** '': the metadata names none that may be used. */
+  readonly token: string
 }
 
 export interface Discovery {
@@ -103,7 +104,7 @@ export function readMetadata(
   const introspection = endpoint('introspection_endpoint')
   if (introspection === undefined)
     return `the metadata names no introspection_endpoint that may be used${mutualTls ? ': tls_client_auth needs https' : ''}`
-  return { introspection, token: endpoint('token_endpoint') }
+  return { introspection, token: endpoint('token_endpoint') ?? '' }
 }
 
 function member(value: unknown, name: string): unknown {

@@ -10,6 +10,8 @@ import { type GrantResult, readTokenAnswer, refused } from './token-answer.ts'
 /** For one token request, ms (product P10). */
 const TOKEN_REQUEST_MS = 5_000
 const LARGEST_ANSWER_BYTES = 65_536
+const NO_TOKEN_ENDPOINT =
+  'the metadata names no token_endpoint that may be used: write tokenUrl (for refresh, refreshUrl), or allowInsecure'
 
 export interface Grants {
   /** Asks by the configured grant; undefined for a direct token, which nobody can ask for. */
@@ -22,7 +24,7 @@ export interface GrantDependencies {
   readonly clock: Clock
   readonly tls: TlsOptions
   readonly proxy: string | undefined
-  /** `token_endpoint` of the discovered metadata; undefined where it is not known. */
+  /** `token_endpoint` of the discovered metadata; '' where that names none, undefined where it is not known. */
   readonly discovered: () => Promise<string | undefined>
 }
 
@@ -91,6 +93,7 @@ async function send(
   try {
     const url = endpoint.url ?? (await discovered())
     if (url === undefined) return refused('network', 'the token endpoint is not known yet: discovery has not succeeded')
+    if (url === '') return refused('malformed', NO_TOKEN_ENDPOINT)
     const form = new FormBody()
     for (const [name, value] of Object.entries(grant)) form.add(name, value)
     // RFC 6749 section 3.3: absent where nothing is asked for; some servers refuse an empty one.

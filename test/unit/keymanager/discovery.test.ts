@@ -2,10 +2,12 @@ import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import { metadataIssuers } from '../../../src/config/url.ts'
 import { readMetadata } from '../../../src/keymanager/discovery.ts'
+import { createKeyManager, type KeyManager } from '../../../src/keymanager/key-manager.ts'
 import { basicConfig } from '../../support/app.ts'
 import { createFakeClock } from '../../support/clock.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
 import { type Pair, startPair } from '../../support/pair.ts'
+import { loadWell } from '../config/writing.ts'
 
 const URL_ = 'https://as.example.com/.well-known/oauth-authorization-server/tenant'
 const options = { url: URL_, allowInsecure: false, mutualTls: false }
@@ -98,5 +100,59 @@ describe('keyManager.discoveryUrl', () => {
     while (!pair.running.logs.join('').includes('discovery_failed')) await new Promise(setImmediate)
     expect((await pair.ask('Bearer three')).reason).to.equal('allowed')
     expect(paths).to.deep.equal(['/one', '/two', '/two'])
+  })
+})
+
+describe('the own token of a discovered key manager', () => {
+  let authority: ScriptedKeyManager
+  let keyManager: KeyManager
+  afterEach(async () => {
+    await keyManager.close()
+    await authority.close()
+  })
+
+  /** Why there is none. */
+  async function missing(metadata: object): Promise<string> {
+    authority = await startKeyManager()
+    const issuer = `http://127.0.0.1:${authority.port}`
+    authority.answer({ body: { issuer, introspection_endpoint: `${issuer}/introspect`, ...metadata } })
+    const { keyManager: config } = loadWell(`
+[keyManager]
+discoveryUrl = "${issuer}/.well-known/oauth-authorization-server"
+[keymanager.security.oauth2]
+enabled = true
+[keymanager.security.oauth2.clientCredential]
+enabled = true
+clientId = "gateway"
+clientSecret = "canary"
+`)
+    const nothing = () => undefined
+    keyManager = createKeyManager(config, {
+      clock: createFakeClock(),
+      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+      metrics: {
+        introspection: nothing,
+        introspectionsInFlight: nothing,
+        breaker: nothing,
+        ownTokenRenewal: nothing,
+        ownTokenExpiresAt: nothing,
+      },
+    })
+    const taken = await keyManager.ownToken?.token.take()
+    return taken?.kind === 'unavailable' ? taken.detail : ''
+  }
+
+  it('says that the metadata names no token endpoint that may be used, and what to do', async () => {
+    for (const token_endpoint of [undefined, 'http://as.example.com/token']) {
+      expect(await missing({ token_endpoint }))
+        .to.contain('the metadata names no token_endpoint that may be used: write tokenUrl')
+        .and.contain('allowInsecure')
+      expect(keyManager.status().discovery).to.equal(undefined)
+      await keyManager.close()
+      await authority.close()
+    }
+  })
+  it('says that discovery has not succeeded where it has not', async () => {
+    expect(await missing({ issuer: 'http://127.0.0.1/other' })).to.contain('discovery has not succeeded')
   })
 })

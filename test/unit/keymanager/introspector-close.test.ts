@@ -134,7 +134,7 @@ describe('an introspector that is closed', () => {
     let endpoint = `${keyManager.url}/one`
     client = createIntrospector(
       { ...keyManagerSettings('', { security }), introspectUrl: undefined },
-      { clock: systemClock, log, metrics, endpoints: () => ({ introspection: endpoint, token: undefined }) },
+      { clock: systemClock, log, metrics, endpoints: () => ({ introspection: endpoint, token: '' }) },
     )
     const first = ask('first')
     endpoint = `${keyManager.url}/two`
