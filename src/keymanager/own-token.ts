@@ -95,6 +95,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   let state: State = { kind: 'none' }
   let refreshToken = options.refreshToken
   let failures = 0
+  let failedAtMs = Number.NEGATIVE_INFINITY
   let lastError: string | undefined
   let rotationSaid = false
   let closed = false
@@ -119,7 +120,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     const token = state.kind === 'fresh' && state.token.expiresAtMs > clock.monotonicMs() ? state.token : undefined
     stopTimer()
     // Nothing in it rejects; were that to change, the next attempt must still come.
-    const flight = renew().catch(() => fail('direct', refused('network', 'the renewal failed unexpectedly')))
+    const flight = renew().catch(() => fail('direct', refused('network', 'the renewal failed unexpectedly'), grants))
     state = token === undefined ? { kind: 'fetching', flight } : { kind: 'renewing', token, flight }
   }
 
@@ -135,8 +136,9 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const renew = async (): Promise<void> => {
     // A step later, so that `state` is this flight before anything can end it.
     await Promise.resolve()
+    const by = grants
     const { name, result } = await ask()
-    if (result.kind === 'refused') return fail(name, result)
+    if (result.kind === 'refused') return fail(name, result, by)
     failures = 0
     throttledUntilMs = Number.NEGATIVE_INFINITY
     lastError = undefined
@@ -191,12 +193,15 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     }
   }
 
-  const fail = (name: GrantName, result: Extract<GrantResult, { kind: 'refused' }>): void => {
-    failures += 1
+  /** `by`: what was asked with. Where a reload has replaced it meanwhile, its failure says nothing of what is next. */
+  const fail = (name: GrantName, result: Extract<GrantResult, { kind: 'refused' }>, by: Grants): void => {
+    failures = by === grants ? failures + 1 : 0
+    failedAtMs = clock.monotonicMs()
     lastError = result.detail
     metrics.ownTokenRenewal(name, result.outcome)
     const token = state.kind === 'renewing' && state.token.expiresAtMs > clock.monotonicMs() ? state.token : undefined
-    const waitMs = Math.max(backoffMs(failures, result, random()), token === undefined ? 0 : LEAST_BETWEEN_RENEWALS_MS)
+    const backedOffMs = by === grants ? backoffMs(failures, result, random()) : result.retryAfterMs
+    const waitMs = Math.max(backedOffMs, token === undefined ? 0 : LEAST_BETWEEN_RENEWALS_MS)
     log.warn('own_token_failed', {
       grant: name,
       outcome: result.outcome,
@@ -281,6 +286,14 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (!closed) stopTimer = clock.after(waitMs, resume)
   }
 
+  /** While one serves: 5 s after the last failure (P21), and never before the end of a 429. */
+  const tryEarlier = (token: Held): void => {
+    const nowMs = clock.monotonicMs()
+    const nextAtMs = Math.max(failedAtMs + LEAST_BETWEEN_RENEWALS_MS, throttledUntilMs, nowMs)
+    state = { kind: 'fresh', token, nextAtMs }
+    schedule(nextAtMs - nowMs)
+  }
+
   /** A direct token has nobody to ask: it is simply tried again. */
   const resume = (): void => {
     if (directToken !== undefined && grants.first === undefined && refreshToken === undefined) holdDirect(directToken)
@@ -346,10 +359,13 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
       }
     },
     use(next) {
+      expire()
       grants = next
-      // What was wrong may just have been mended.
+      // What was wrong may just have been mended. A flight that is out asks by the old ones: `fail` knows.
+      const isFailing = failures > 0
       failures = 0
       if (state.kind === 'failed') resume()
+      else if (state.kind === 'fresh' && isFailing) tryEarlier(state.token)
     },
     close() {
       closed = true

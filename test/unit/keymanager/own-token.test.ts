@@ -30,9 +30,22 @@ function start() {
     asked.at(-1)?.({ kind: 'granted', accessToken, lifeMs: 100_000, refreshToken: undefined, scope: undefined })
     await settle()
   }
-  return { own, clock, asked, grant }
+  /** Other secrets: what is asked by them is answered in another list. */
+  const reload = () => {
+    const askedAnew: typeof asked = []
+    const ask = (): Promise<GrantResult> => new Promise((resolve) => void askedAnew.push(resolve))
+    own.use({ first: { name: 'client_credentials', ask }, refresh: undefined })
+    return askedAnew
+  }
+  return { own, clock, asked, grant, reload }
 }
 
+const refuse = (asked: readonly ((result: GrantResult) => void)[], retryAfterMs = 0): void =>
+  asked.at(-1)?.(
+    retryAfterMs > 0
+      ? { kind: 'refused', outcome: 'throttled', error: undefined, retryAfterMs, detail: '' }
+      : { kind: 'refused', outcome: 'rejected', error: 'invalid_client', retryAfterMs, detail: '' },
+  )
 const settle = (): Promise<void> => new Promise(setImmediate)
 const held = (taken: Taken): Held => (taken.kind === 'token' ? taken.token : expect.fail('there is a token'))
 const take = async (own: OwnToken): Promise<Held> => held(await own.take())
@@ -92,6 +105,82 @@ describe('the own token', () => {
       await settle()
       expect(asked).to.have.length(before + 1)
     }
+  })
+
+  it('P21 a reload tries at once where the renewal of a token that still serves has failed', async () => {
+    const { own, clock, asked, grant, reload } = start()
+    await grant('one')
+    clock.advance(80_000)
+    await settle()
+    refuse(asked)
+    await settle()
+    clock.advance(6_000)
+    expect(own.status()).to.include({ state: 'fresh', nextAttemptInMs: 24_000 })
+    const askedAnew = reload()
+    clock.advance(0)
+    await settle()
+    expect(askedAnew).to.have.length(1)
+    askedAnew[0]?.({ kind: 'granted', accessToken: 'two', lifeMs: 100_000, refreshToken: undefined, scope: undefined })
+    await settle()
+    expect(await take(own)).to.include({ value: 'two' })
+    expect(asked).to.have.length(2)
+  })
+
+  it('P21 a reload right after a failed renewal tries 5 s after it, and not before the end of a 429', async () => {
+    for (const retryAfterMs of [0, 8_000]) {
+      const { own, clock, asked, grant, reload } = start()
+      await grant('one')
+      clock.advance(80_000)
+      await settle()
+      refuse(asked, retryAfterMs)
+      await settle()
+      const askedAnew = reload()
+      const waitMs = Math.max(retryAfterMs, 5_000)
+      expect(own.status()).to.include({ state: 'fresh', nextAttemptInMs: waitMs })
+      clock.advance(waitMs - 1)
+      await settle()
+      expect(askedAnew).to.have.length(0)
+      clock.advance(1)
+      await settle()
+      expect(askedAnew).to.have.length(1)
+    }
+  })
+
+  it('P21 a reload leaves a token that is well its renewal time', async () => {
+    const { own, clock, asked, grant, reload } = start()
+    await grant('one')
+    const askedAnew = reload()
+    expect(own.status()).to.include({ state: 'fresh', nextAttemptInMs: 80_000 })
+    clock.advance(79_999)
+    await settle()
+    expect([...asked, ...askedAnew]).to.have.length(1)
+  })
+
+  it('P21 a refusal of the old secrets after a reload is followed by a prompt attempt with the new ones', async () => {
+    const { own, clock, asked, reload } = start()
+    await settle()
+    const first = reload()
+    refuse(asked)
+    await settle()
+    clock.advance(0)
+    await settle()
+    expect(first, 'nothing serves: at once').to.have.length(1)
+    first[0]?.({ kind: 'granted', accessToken: 'one', lifeMs: 100_000, refreshToken: undefined, scope: undefined })
+    await settle()
+    clock.advance(80_000)
+    await settle()
+    expect(own.status().state).to.equal('renewing')
+    const second = reload()
+    refuse(first)
+    await settle()
+    expect(own.status()).to.include({ state: 'fresh', nextAttemptInMs: 5_000 })
+    clock.advance(5_000)
+    await settle()
+    expect(second, 'one serves: 5 s later').to.have.length(1)
+    // These are not the old ones any more: from here on it backs off.
+    refuse(second)
+    await settle()
+    expect(own.status().nextAttemptInMs).to.equal(30_000)
   })
 
   it('sends nothing after it was closed', async () => {
