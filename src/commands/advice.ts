@@ -3,11 +3,18 @@ import type { Introspected } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
 import { adviceFor } from '../keymanager/probe.ts'
 
-/** Lines for the end of `introspect`; none where there is nothing to change. `ownToken`: why there is none. */
+const STALE_TOKEN =
+  'the configured access token was used, not the refreshed one of a running sidecar, and has probably expired. Where no sidecar runs, add --use-refresh-token.'
+
+/**
+ * Lines for the end of `introspect`; none where there is nothing to change. `ownToken`: why there is none.
+ * `isStale`: the configured access token was sent, where a sidecar would send a refreshed one.
+ */
 export function adviseOn(
   keyManager: KeyManagerConfig,
   received: Introspected | undefined,
   ownToken: string | undefined,
+  isStale = false,
 ): readonly string[] {
   if (ownToken !== undefined) return [ownTokenAdvice(ownToken)]
   switch (received?.kind) {
@@ -21,6 +28,7 @@ export function adviseOn(
     case 'inactive':
       return inactiveAdvice(keyManager)
     case 'unavailable':
+      if (isStale && received.cause === 'unauthorized') return [`${received.detail}: ${STALE_TOKEN}`]
       return [unavailableAdvice(keyManager, received)]
     default:
       return received satisfies never

@@ -97,6 +97,7 @@ export async function runIntrospect(
     )
     return 1
   }
+  const isStale = !read.values['use-refresh-token'] && isRefreshed(loaded.config.keyManager)
   const config: Config = { ...loaded.config, keyManager: keyManagerConfig }
   const keyManager = createKeyManager(keyManagerConfig, { clock: systemClock, metrics: UNCOUNTED, log: SILENT })
   const watched = watch(keyManager)
@@ -108,7 +109,7 @@ export async function runIntrospect(
     if (received === undefined) io.out('Nothing was sent: the request was decided before.\n\n')
     else io.out(`${describeSent(keyManagerConfig, token)}\n${describeReceived(received, token)}\n`)
     io.out(describeDecision(decision))
-    const advice = adviseOn(keyManagerConfig, received?.outcome, noToken)
+    const advice = adviseOn(keyManagerConfig, received?.outcome, noToken, isStale)
     if (advice.length > 0) io.out(`\n4. What to change\n   ${advice.join('\n   ')}\n`)
     return decision.allow ? 0 : 1
   } finally {
@@ -122,6 +123,12 @@ function withoutRefresh(keyManager: KeyManagerConfig): KeyManagerConfig | undefi
   if (security.kind !== 'own_token' || security.ownToken.grant === 'client_credentials') return keyManager
   if (security.ownToken.grant === 'direct' && security.ownToken.accessToken === undefined) return undefined
   return { ...keyManager, security: { ...security, ownToken: { ...security.ownToken, refresh: undefined } } }
+}
+
+/** True where a running sidecar sends another access token than the configured one. */
+function isRefreshed({ security }: KeyManagerConfig): boolean {
+  if (security.kind !== 'own_token' || security.ownToken.grant !== 'direct') return false
+  return security.ownToken.refresh !== undefined
 }
 
 /** Prints how the own token came about; resolves to why there is none. */

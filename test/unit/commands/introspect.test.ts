@@ -151,6 +151,34 @@ clientSecret = "canary-secret"
     expect(keyManager.requests).to.have.length(0)
   })
 
+  it('does not blame scopes where the configured access token, not the refreshed one, is refused', async () => {
+    const direct = oauth2(keyManager.url).replace(/\[keymanager.security.oauth2.clientCredential\][\s\S]*/, '')
+    const access = '[keymanager.security.oauth2.directToken]\nenabled = true\naccessToken = "canary-access"\n'
+    const refresh = `[keymanager.security.oauth2.refresh]
+enabled = true
+refreshUrl = "${keyManager.url.replace('/introspect', '/token')}"
+refreshToken = "canary-refresh"
+clientId = "gateway"
+clientSecret = "canary-secret"
+`
+    keyManager.answer({ status: 401, body: '' })
+    const explain = async (text: string): Promise<string> => {
+      writeFileSync(config, direct + text)
+      const io = captureIo('canary-token\n')
+      expect(await runIntrospect(['--config', config], {}, io, decide)).to.equal(1)
+      expect(io.output()).not.to.contain('canary')
+      return io.output()
+    }
+    expect(await explain(access + refresh))
+      .to.contain('configured access token')
+      .and.contain('expired')
+      .and.contain('--use-refresh-token')
+      .and.not.contain('scopes')
+    expect(await explain(access))
+      .to.contain('Check its scopes')
+      .and.not.contain('--use-refresh-token')
+  })
+
   it('ends with 2 where there is no token', async () => {
     expect(await runIntrospect(['--config', config], {}, captureIo(' \n'), decide)).to.equal(2)
     expect(await runIntrospect(['@/nowhere', '--config', config], {}, captureIo(), decide)).to.equal(2)
