@@ -85,7 +85,7 @@ export function keyManagerRows(): readonly Row[] {
     row(
       'keyManager.tls.caFile',
       'text',
-      'PEM file of the authorities that sign the certificate of the key manager; absent: those of the system.',
+      'PEM file of the authorities that sign the certificate of the key manager; absent: the list of Mozilla that Node brings along, and NODE_EXTRA_CA_CERTS; not those of the system.',
     ),
     row('keyManager.tls.certFile', 'text', 'PEM client certificate (mutual TLS), with keyFile.'),
     row('keyManager.tls.keyFile', 'text', 'PEM key of certFile.'),

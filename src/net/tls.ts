@@ -10,12 +10,13 @@ export interface TlsOptions extends SecureContextOptions {
   readonly servername?: string
 }
 
-/** Verification on, TLS 1.2 and the system's authorities: for calls that have no configuration of their own. */
+/** Verification on, TLS 1.2 and Node's authorities: for calls that have no configuration of their own. */
 export const defaultTls: TlsOptions = { rejectUnauthorized: true, minVersion: 'TLSv1.2' }
 
 /**
- * Reads the files named by `keyManager.tls`, once, at start and at each reload. `caFile` replaces the system's
- * authorities. Throws an Error naming the key where a file cannot be read; never the file's content.
+ * Reads the files named by `keyManager.tls`, once, at start and at each reload. `caFile` replaces Node's
+ * authorities: the list of Mozilla that it brings along, and NODE_EXTRA_CA_CERTS. Throws an Error naming the key where
+ * a file cannot be read; never the file's content.
  */
 export function readTlsOptions(config: KeyManagerTls): TlsOptions {
   return {
