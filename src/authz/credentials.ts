@@ -15,8 +15,9 @@ const MALFORMED: Credentials = Object.freeze({ kind: 'malformed' })
 
 // RFC 6750 section 2.1: "Bearer" 1*SP b64token, the scheme in any case.
 const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*)$/i
-// Envoy joins repeated headers with a comma (E07): a second value of a scheme we accept hides behind one.
-const SECOND_BEARER = /,[^a-z0-9]*bearer/i
+// Envoy joins repeated headers with a comma (E07): a second value of a scheme we accept hides behind one. Without the comma
+// in the class a value of commas would be searched once for each of them: 5 s for one header.
+const SECOND_BEARER = /,[^a-z0-9,]*bearer/i
 const BEGINS_WITH_BEARER = /^bearer/i
 const BEARER_SCHEME = /^bearer(?: |$)/i
 // A no-break space arrives as the byte 0xA0, alone or behind 0xC2.

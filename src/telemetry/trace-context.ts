@@ -23,6 +23,10 @@ const KNOWN_FLAGS = 0x03
 // Section 3.3.1.3: a key, `=`, up to 256 printable characters without `,` and `=`, the last no space.
 const MEMBER = /^[a-z0-9][_0-9a-z\-*/@]{0,255}=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const MOST_MEMBERS = 32
+/** Of as many members of 256 + 1 + 256 characters, each behind a comma: what is longer is not looked at. */
+const LONGEST_GIVEN = MOST_MEMBERS * 514
+/** Around a member. The look-behind: a run of spaces inside is not searched once for each of them. */
+const OPTIONAL_SPACE = /^[ \t]+|(?<![ \t])[ \t]+$/g
 /** Section 3.3.1.5: at least 512 characters are sent on. No more are: a client could fill the key manager's header limit. */
 const LONGEST_STATE = 512
 /** What is longer goes first where the whole is too long. */
@@ -50,10 +54,11 @@ export function writeTraceContext({ traceId, spanId, flags, state }: TraceContex
 
 /** One wrong member makes all of it worthless: undefined. The trace goes on without. */
 function readState(states: readonly string[]): string | undefined {
-  const members = states
-    .join(',')
+  const joined = states.join(',')
+  if (joined.length > LONGEST_GIVEN) return undefined
+  const members = joined
     .split(',')
-    .map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ''))
+    .map((member) => member.replace(OPTIONAL_SPACE, ''))
     .filter((member) => member !== '')
   if (members.length === 0 || members.length > MOST_MEMBERS) return undefined
   if (!members.every((member) => MEMBER.test(member))) return undefined
