@@ -105,14 +105,19 @@ function passed(reason: AllowedWithoutToken['reason'], otherScheme: boolean): Al
   return { allow: true, reason, cache: 'none', otherScheme }
 }
 
-/** No answer: never an allow. What is known without the token counts first, in the order of the outcome table. */
+/**
+ * No answer: never an allow. What is known without the token counts first, in the order of the outcome table.
+ * A status or an answer that this one token may have brought about is no outage: else a client could choose a token for
+ * which its request passes Envoy's `failure_mode_allow` (Keycloak answers 400 to a JWT that claims `alg` none).
+ */
 function unanswered(failure: Failure, requirements: Requirements): Decision {
   if (requirements.refused !== undefined) return denied(requirements.refused, { cache: 'miss' })
-  if (failure.kind === 'overloaded') return denied('overloaded', { cache: 'miss' })
+  if (failure.kind === 'overloaded') return denied('overloaded', { cache: 'miss', isOutage: true })
   if (failure.kind === 'malformed') return denied('key_manager_unavailable', { cache: 'miss', detail: failure.detail })
   return denied('key_manager_unavailable', {
     cache: 'miss',
     retryAfterMs: failure.retryAfterMs,
+    isOutage: failure.cause !== 'client_error',
     detail: failure.detail,
   })
 }

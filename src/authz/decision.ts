@@ -82,6 +82,7 @@ interface DenialDetails {
   readonly cache?: CacheResult
   readonly scope?: string
   readonly retryAfterMs?: number
+  readonly isOutage?: boolean
   readonly detail?: string
 }
 
@@ -94,6 +95,7 @@ export function denied(reason: DenyReason, details: DenialDetails = {}): Denied 
     cache: details.cache ?? 'none',
     scope: details.scope ?? '',
     retryAfterSeconds: retries ? Math.max(1, Math.ceil((details.retryAfterMs ?? 0) / 1000)) : 0,
+    isOutage: details.isOutage ?? false,
     detail: details.detail ?? '',
   }
 }

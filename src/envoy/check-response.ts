@@ -79,7 +79,7 @@ export function createReplyEncoder(settings: ReplySettings): ReplyEncoder {
   const refusalTemplate = (denied: Denied): Template =>
     remembered(
       refusals,
-      `${denied.reason} ${denied.cache} ${denied.retryAfterSeconds} ${denied.scope}`,
+      `${denied.reason} ${denied.isOutage} ${denied.cache} ${denied.retryAfterSeconds} ${denied.scope}`,
       () => new Template(checkResponse(refusalFor(denied, settings), withoutClaims(denied.reason, denied.cache))),
     )
 

@@ -11,14 +11,14 @@ const LONGEST_SCOPE = 4096
 export interface RefusalSettings {
   readonly realm: string
   readonly resourceMetadata: string | undefined
-  /** `error`: an unavailable key manager is Envoy's `error_response`, so that its own `failure_mode_allow` applies. */
+  /** `error`: an outage of the key manager is Envoy's `error_response`, so that its own `failure_mode_allow` applies. */
   readonly unavailable: 'deny' | 'error'
 }
 
 /** The refusal for a decision, by the table of product section 2.1. No request data is ever in it. */
 export function refusalFor(denied: Denied, settings: RefusalSettings): RefusalBody {
   const outcome = OUTCOMES[denied.reason]
-  const isUnavailable = denied.reason === 'key_manager_unavailable' || denied.reason === 'overloaded'
+  const canRetry = denied.reason === 'key_manager_unavailable' || denied.reason === 'overloaded'
   const headers: UpstreamHeader[] = [
     { name: 'content-type', value: 'application/json' },
     { name: 'cache-control', value: 'no-store' },
@@ -27,9 +27,9 @@ export function refusalFor(denied: Denied, settings: RefusalSettings): RefusalBo
   if (outcome.challenge) {
     headers.push({ name: 'www-authenticate', value: challenge(outcome.error, denied.scope, settings) })
   }
-  if (isUnavailable) headers.push({ name: 'retry-after', value: retryAfter(denied.retryAfterSeconds) })
+  if (canRetry) headers.push({ name: 'retry-after', value: retryAfter(denied.retryAfterSeconds) })
   return {
-    kind: isUnavailable && settings.unavailable === 'error' ? 'error' : 'denied',
+    kind: denied.isOutage && settings.unavailable === 'error' ? 'error' : 'denied',
     status: outcome.status,
     http: outcome.http,
     headers,

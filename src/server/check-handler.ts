@@ -35,8 +35,8 @@ const UNREADABLE: CheckView = {
 }
 
 function deny(reason: 'internal_error' | 'key_manager_unavailable', detail: string): Denied {
-  const retryAfterSeconds = reason === 'internal_error' ? 0 : 1
-  return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds, detail }
+  const isOutage = reason === 'key_manager_unavailable'
+  return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds: isOutage ? 1 : 0, isOutage, detail }
 }
 
 const INTERNAL_ERROR = deny('internal_error', 'an exception while deciding')

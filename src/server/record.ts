@@ -30,6 +30,5 @@ export function createRecord(dependencies: {
 
 function outcomeOf(decision: Decision, unavailable: 'deny' | 'error'): 'allow' | 'deny' | 'error' {
   if (decision.allow) return 'allow'
-  if (unavailable === 'deny') return 'deny'
-  return decision.reason === 'key_manager_unavailable' || decision.reason === 'overloaded' ? 'error' : 'deny'
+  return unavailable === 'error' && decision.isOutage ? 'error' : 'deny'
 }

@@ -23,10 +23,13 @@ const decode = createCheckDecoder({ credentialsHeader: 'authorization' })
 const encoder = createReplyEncoder(settingsOf())
 const anonymous = { allow: true, reason: 'allowed_anonymous', cache: 'none', otherScheme: false } as const
 
-function deny(reason: DenyReason, from = encoder): ReadReply {
+function deny(reason: DenyReason, from = encoder, isOutage = true): ReadReply {
   const scope = reason === 'insufficient_scope' ? 'orders:read orders:write' : ''
   return decodeReply(
-    from.encode({ allow: false, reason, cache: 'none', scope, retryAfterSeconds: 1, detail: CANARY }, DECISION),
+    from.encode(
+      { allow: false, reason, cache: 'none', scope, retryAfterSeconds: 1, isOutage, detail: CANARY },
+      DECISION,
+    ),
   )
 }
 
@@ -162,16 +165,18 @@ describe('ext_authz on the wire', () => {
     })
   })
 
-  it('E13 sends error_response only when configured, and only for an unavailable key manager', () => {
+  it('E13 sends error_response only when configured, and only for an outage', () => {
     const opened = createReplyEncoder(settingsOf({ unavailable: 'error' }))
     for (const reason of DENY_REASONS) {
       expect(deny(reason).error_response).to.equal(undefined)
-      const isError = reason === 'key_manager_unavailable' || reason === 'overloaded'
       const reply = deny(reason, opened)
-      expect(reply.error_response !== undefined).to.equal(isError)
-      expect(reply.denied_response !== undefined).to.equal(!isError)
-      if (isError) expect(reply.error_response?.status.code).to.equal('ServiceUnavailable')
+      expect(reply.denied_response).to.equal(undefined)
+      expect(reply.error_response?.status.code).to.equal(deny(reason).denied_response?.status.code)
       expect(reply.status?.code).to.equal(REFUSALS[reason].status)
+      // The same reason without an outage, asked of the same encoder: nothing of the one before is kept for it.
+      const refused = deny(reason, opened, false)
+      expect(refused.error_response).to.equal(undefined)
+      expect(refused.denied_response).to.deep.equal(deny(reason).denied_response)
     }
   })
 

@@ -112,7 +112,8 @@ describe('envoy/check-response, by chance', () => {
         fc.integer(),
         (reason, name, how, scope, wait) => {
           const encoder = createReplyEncoder(settingsOf({ realm: name, unavailable: how }))
-          const decision = { allow: false, reason, cache: 'none', scope, retryAfterSeconds: wait, detail: '' } as const
+          const why = { reason, scope, retryAfterSeconds: wait, isOutage: wait > 0, detail: '' }
+          const decision = { allow: false, cache: 'none', ...why } as const
           const reply = decodeReply(encoder.encode(decision, DECISION))
           expect(reply.status?.code).to.be.greaterThan(0)
           expect(reply.ok_response).to.equal(undefined)

@@ -43,7 +43,7 @@ export const ALLOWED: Allowed = {
 
 export function denied(reason: Denied['reason'], detail = ''): Denied {
   const retryAfterSeconds = reason === 'key_manager_unavailable' || reason === 'overloaded' ? 1 : 0
-  return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds, detail }
+  return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds, isOutage: retryAfterSeconds > 0, detail }
 }
 
 const STATUS: Readonly<Partial<Record<Denied['reason'], readonly [number, string]>>> = {

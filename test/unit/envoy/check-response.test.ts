@@ -26,6 +26,7 @@ function denied(changes: Partial<Denied> = {}): Denied {
     cache: 'hit',
     scope: 'a b',
     retryAfterSeconds: 0,
+    isOutage: false,
     detail: 'never sent',
     ...changes,
   }
