@@ -8,22 +8,29 @@ export const POLL_INTERVAL_MS = 5000
 
 /**
  * Polls every 5 s and calls `onChange` once for each change of any file's content, its coming and going included.
+ * `before`: the content to begin with, as `digestOf` says; default: as it is now.
  * The returned function ends it. What `onChange` throws is the caller's to handle.
  */
-export function watchFiles(files: readonly string[], onChange: () => void, clock: Clock): () => void {
-  let before = digestOf(files)
+export function watchFiles(
+  files: readonly string[],
+  onChange: () => void,
+  clock: Clock,
+  before = digestOf(files),
+): () => void {
+  let seen = before
   let cancel = clock.after(POLL_INTERVAL_MS, look)
   function look(): void {
     cancel = clock.after(POLL_INTERVAL_MS, look)
     const now = digestOf(files)
-    if (now === before) return
-    before = now
+    if (now === seen) return
+    seen = now
     onChange()
   }
   return () => cancel()
 }
 
-function digestOf(files: readonly string[]): string {
+/** Of the content of these files, in this order. */
+export function digestOf(files: readonly string[]): string {
   return files.map(contentDigest).join(' ')
 }
 

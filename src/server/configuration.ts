@@ -3,7 +3,7 @@ import type { Clock, Log } from '../authz/ports.ts'
 import type { Config, Loaded } from '../config/config.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import type { Effective } from '../config/effective.ts'
-import { watchFiles } from '../config/watch.ts'
+import { digestOf, watchFiles } from '../config/watch.ts'
 import type { KeyManager } from '../keymanager/key-manager.ts'
 import type { ReloadOutcome } from '../telemetry/label-sets.ts'
 import { announceConfiguration, announceKeyManager } from './announce.ts'
@@ -35,12 +35,13 @@ export interface ConfigurationOptions {
 /** Watches its files from now on. */
 export function keepConfiguration(options: ConfigurationOptions): ConfigurationInForce {
   const { loaded, load, apply, metrics, log, clock } = options
-  let { effective } = loaded
+  let { effective, files } = loaded
   let restartRequired = false
   let loadedAt = new Date(clock.wallMs()).toISOString()
   let last: Promise<unknown> = Promise.resolve()
   let closed = false
-  let unwatch = watchFiles(loaded.files, () => void reload(), clock)
+  let unwatch: () => void = () => undefined
+  watch(files)
 
   function reload(): Promise<ReloadOutcome> {
     const done = last.then(async () => {
@@ -52,19 +53,27 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
     return done
   }
 
+  function watch(watched: readonly string[], content?: string): void {
+    unwatch()
+    if (!closed) unwatch = watchFiles(watched, () => void reload(), clock, content)
+  }
+
   async function swap(): Promise<ReloadOutcome> {
     try {
       const next = load()
+      const content = digestOf(next.files)
+      // Before anything can fail or last: a file that only a refused one names may come, any may change meanwhile.
+      watch([...new Set([...files, ...next.files])])
       if (!next.ok) throw new ConfigurationError(next.problems)
       const client = await apply(next.config)
       effective = next.effective
+      files = next.files
+      watch(files, content)
       restartRequired = needsRestart(loaded.config, next.config)
       const nowMs = clock.wallMs()
       loadedAt = new Date(nowMs).toISOString()
       // Where listeners wait for a restart too: all else is in force.
       metrics.configLoaded(nowMs)
-      unwatch()
-      if (!closed) unwatch = watchFiles(next.files, () => void reload(), clock)
       announceConfiguration(next.config, next.problems, log)
       log.info('config_reloaded', { restartRequired })
       announceKeyManager(next.config, client, log)
