@@ -150,13 +150,14 @@ function holdOwnToken(
 ): HeldOwnToken {
   const grants = createGrants(config, transport)
   const grant = grantIdentity(config)
-  if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
-    const own = before.ownToken
-    return { own, takeOver: () => own.token.use(grants) }
-  }
   const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
   const refreshToken = refresh?.refreshToken?.reveal()
   const origin = JSON.stringify([config.grant, refresh?.url, refreshToken ?? ''])
+  const saved = refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin)
+  if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
+    const own = before.ownToken
+    return { own, takeOver: () => own.token.use(grants, saved) }
+  }
   const token = createOwnToken({
     clock,
     log,
@@ -165,29 +166,27 @@ function holdOwnToken(
     directToken: config.grant === 'direct' ? config.accessToken?.reveal() : undefined,
     refreshToken,
     scope: config.grant === 'direct' ? '' : config.endpoint.scope,
-    state: refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin),
+    saved,
     random,
     ...(ownTokenChanged === undefined ? {} : { whenChanged: ownTokenChanged }),
   })
   return { own: { grant, token }, takeOver: () => undefined }
 }
 
-/** What an own token was obtained for: where this is the same, it and its rotated refresh token stay good. */
+/**
+ * What an own token was obtained for: where this is the same, it and its rotated refresh token stay good. Not what the
+ * refresh asks for, which shapes the next one alone; not `stateFile`, which is handed over.
+ */
 function grantIdentity(config: OwnTokenConfig): object {
   const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
   const endpoint = config.grant === 'direct' ? undefined : config.endpoint
   return {
     grant: config.grant,
     urls: [endpoint?.url, refresh?.url],
+    asked: [endpoint?.scope, endpoint?.resource, endpoint?.audience],
     // A second secret makes a second client of the same name: the same one asks.
-    asked: [endpoint, refresh].map((one) => [
-      one?.scope,
-      one?.resource,
-      one?.audience,
-      [...new Set(one?.clients.map(clientIdOf))],
-    ]),
+    clients: [endpoint, refresh].map((one) => [...new Set(one?.clients.map(clientIdOf))]),
     username: config.grant === 'password' ? config.username : undefined,
-    stateFile: refresh?.stateFile,
     // Digests: secrets compare equal whatever they hold.
     configured: [config.grant === 'direct' ? config.accessToken : undefined, refresh?.refreshToken].map((secret) =>
       secret === undefined ? undefined : hash('sha256', secret.reveal(), 'hex'),

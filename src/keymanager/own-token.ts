@@ -50,8 +50,8 @@ export interface OwnToken {
   /** Resolves once the first token is held. */
   readonly obtained: Promise<void>
   status(): OwnTokenStatus
-  /** Other secrets, certificates or addresses for the same grant: what is held stays. */
-  use(grants: Grants): void
+  /** Other secrets, certificates or proxies for the same grant, another place for its refresh token: what is held stays. */
+  use(grants: Grants, saved: RefreshState | undefined): void
   /** No request goes out any more; what is held still serves the calls under way. */
   close(): void
 }
@@ -76,7 +76,8 @@ export interface OwnTokenOptions {
   readonly refreshToken: string | undefined
   /** Scopes asked for, space separated. */
   readonly scope: string
-  readonly state: RefreshState | undefined
+  /** Where a rotated refresh token is saved; undefined: nowhere. */
+  readonly saved: RefreshState | undefined
   /** From 0 to 1, for jitter. */
   readonly random: () => number
   /** Told of each token held from now on, and undefined where the one held was refused: it is not sent again. */
@@ -91,7 +92,7 @@ const LEAST_BETWEEN_RENEWALS_MS = 5_000
 /** Starts obtaining at once, in the background. */
 export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const { clock, log, metrics, random, directToken, whenChanged = () => undefined } = options
-  let { grants } = options
+  let { grants, saved } = options
   let state: State = { kind: 'none' }
   let refreshToken = options.refreshToken
   let failures = 0
@@ -177,20 +178,30 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   /** RFC 6749 section 6: a new refresh token replaces the old one, which is on disk before its access token is used. */
   const keep = async (next: string | undefined): Promise<void> => {
     if (next === undefined || next === refreshToken || grants.refresh === undefined) return
-    const rotated = refreshToken !== undefined || options.state !== undefined
+    const isFirst = refreshToken === undefined
     refreshToken = next
-    if (options.state !== undefined) {
-      if (!(await options.state.write(next)))
-        log.error('own_token_state_not_written', {
-          detail: 'refresh.stateFile cannot be written: after a restart the refresh token will be an old one',
-        })
-    } else if (rotated && !rotationSaid) {
-      rotationSaid = true
-      log.warn('own_token_rotated', {
-        detail:
-          'the refresh token is rotated and refresh.stateFile is not set: a restart begins with the configured one',
-      })
-    }
+    if (saved !== undefined) return save()
+    if (isFirst || rotationSaid) return
+    rotationSaid = true
+    log.warn('own_token_rotated', {
+      detail: 'the refresh token is rotated and refresh.stateFile is not set: a restart begins with the configured one',
+    })
+  }
+
+  const save = async (): Promise<void> => {
+    if (saved === undefined || refreshToken === undefined || (await saved.write(refreshToken))) return
+    log.error('own_token_state_not_written', {
+      detail: 'refresh.stateFile cannot be written: after a restart the refresh token will be an old one',
+    })
+  }
+
+  /** Takes what an earlier life of this sidecar saved; false: there is nothing of it. */
+  const recall = (): boolean => {
+    const remembered = saved?.read() ?? { kind: 'none' }
+    if (remembered.kind === 'unreadable')
+      log.warn('own_token_state_unreadable', { detail: 'refresh.stateFile is not one of ours: it is not used' })
+    if (remembered.kind === 'token') refreshToken = remembered.token
+    return remembered.kind === 'token'
   }
 
   /** `by`: what was asked with. Where a reload has replaced it meanwhile, its failure says nothing of what is next. */
@@ -306,12 +317,9 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   }
 
   const begin = (): void => {
-    const remembered = options.state?.read() ?? { kind: 'none' }
-    if (remembered.kind === 'unreadable')
-      log.warn('own_token_state_unreadable', { detail: 'refresh.stateFile is not one of ours: it is not used' })
-    if (remembered.kind === 'token') refreshToken = remembered.token
+    const isRotated = recall()
     // A rotated refresh token makes the configured access token one of an earlier life.
-    if (directToken !== undefined && remembered.kind !== 'token') holdDirect(directToken)
+    if (directToken !== undefined && !isRotated) holdDirect(directToken)
     else attempt()
   }
   begin()
@@ -358,9 +366,15 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
         lastError,
       }
     },
-    use(next) {
+    use(next, place) {
       expire()
       grants = next
+      if (place?.file !== saved?.file) {
+        saved = place
+        // A rotated one is newer than whatever lies there; the configured one may have been used in an earlier life.
+        if (refreshToken === options.refreshToken) recall()
+        else void save()
+      }
       // What was wrong may just have been mended. A flight that is out asks by the old ones: `fail` knows.
       const isFailing = failures > 0
       failures = 0

@@ -5,19 +5,22 @@ import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 export interface RefreshState {
+  readonly file: string
   /** The refresh token of an earlier life of this sidecar; undefined: none that belongs to this configuration. */
   read():
     | { readonly kind: 'token'; readonly token: string }
     | { readonly kind: 'none' }
     | { readonly kind: 'unreadable' }
-  /** Written beside, flushed, renamed. Resolves to false where that failed. */
+  /** Written beside, flushed, renamed; one after another. Resolves to false where that failed. */
   write(refreshToken: string): Promise<boolean>
 }
 
 /** `origin`: what the rotation began with; a state that began with another (a new configured token) is not used. */
 export function createRefreshState(file: string, origin: string): RefreshState {
   const began = createHash('sha256').update(origin).digest('hex')
+  let written = Promise.resolve(true)
   return {
+    file,
     read() {
       let text: string
       try {
@@ -36,25 +39,32 @@ export function createRefreshState(file: string, origin: string): RefreshState {
         return { kind: 'unreadable' }
       }
     },
-    async write(refreshToken) {
-      const beside = `${file}.${process.pid}.new`
-      try {
-        await rm(beside, { force: true })
-        const handle = await open(beside, 'wx', 0o600)
-        try {
-          await handle.writeFile(`${JSON.stringify({ began_with: began, refresh_token: refreshToken })}\n`)
-          await handle.sync()
-        } finally {
-          await handle.close()
-        }
-        await rename(beside, file)
-        await flushFolder(dirname(file))
-        return true
-      } catch {
-        await rm(beside, { force: true }).catch(() => undefined)
-        return false
-      }
+    write(refreshToken) {
+      written = written.then(() =>
+        writeWhole(file, `${JSON.stringify({ began_with: began, refresh_token: refreshToken })}\n`),
+      )
+      return written
     },
+  }
+}
+
+async function writeWhole(file: string, text: string): Promise<boolean> {
+  const beside = `${file}.${process.pid}.new`
+  try {
+    await rm(beside, { force: true })
+    const handle = await open(beside, 'wx', 0o600)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(beside, file)
+    await flushFolder(dirname(file))
+    return true
+  } catch {
+    await rm(beside, { force: true }).catch(() => undefined)
+    return false
   }
 }
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { clientIdentity, createKeyManager, type KeyManager } from '../../../src/keymanager/key-manager.ts'
@@ -19,12 +22,15 @@ describe('the key manager of one configuration after another', () => {
   const dependencies = { clock, log: silent, metrics: uncounted }
   let authority: Authority
   const made: KeyManager[] = []
+  let folder: string
   beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'micro-gw-key-manager-'))
     authority = await startAuthority({ rotate: true })
   })
   afterEach(async () => {
     for (const one of made.splice(0)) await one.close()
     await authority.close()
+    rmSync(folder, { recursive: true, force: true })
   })
   const make = (text: string, before?: KeyManager): KeyManager => {
     const one = createKeyManager(loadWell(text).keyManager, dependencies, before)
@@ -58,6 +64,96 @@ describe('the key manager of one configuration after another', () => {
       'refresh-1',
       'refresh-2',
     ])
+  })
+
+  const withStateFile = (text: string, name = 'state.json'): string =>
+    text.replace('refreshUrl =', `stateFile = "${join(folder, name)}"\nrefreshUrl =`)
+  const sent = (): (string | null)[] => authority.tokenRequests.map(({ form }) => form.get('refresh_token'))
+  const onDisk = async (refreshToken: string, name = 'state.json'): Promise<void> => {
+    const read = (): string => {
+      try {
+        return readFileSync(join(folder, name), 'utf8')
+      } catch {
+        return ''
+      }
+    }
+    while (!read().includes(`"${refreshToken}"`)) await new Promise(setImmediate)
+  }
+  const atRest = async (one: KeyManager): Promise<void> => {
+    while (one.status().ownToken?.state !== 'fresh') await new Promise(setImmediate)
+  }
+
+  it('P26 takes the own token over where refresh.stateFile comes: the rotated refresh token is in it, none is sent twice', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const first = make(text)
+    await first.ownToken?.token.take()
+    const second = make(withStateFile(text), first)
+    expect(second.ownToken).to.equal(first.ownToken)
+    second.takeOver()
+    await onDisk('refresh-1')
+    await renewed()
+    await atRest(second)
+    await onDisk('refresh-2')
+    const moved = make(withStateFile(text, 'moved.json'), second)
+    moved.takeOver()
+    await onDisk('refresh-2', 'moved.json')
+    await moved.close()
+    // The next start.
+    await make(withStateFile(text, 'moved.json')).ownToken?.token.take()
+    expect(sent()).to.deep.equal(['refresh-0', 'refresh-1', 'refresh-2'])
+  })
+
+  it('P26 a refresh token that arrives while refresh.stateFile comes is the one on disk', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const first = make(text)
+    await first.ownToken?.token.take()
+    const answer = Promise.withResolvers<void>()
+    authority.onToken = async () => {
+      await answer.promise
+      return undefined
+    }
+    await renewed()
+    const second = make(withStateFile(text), first)
+    second.takeOver()
+    answer.resolve()
+    await atRest(second)
+    await onDisk('refresh-2')
+    expect(sent()).to.deep.equal(['refresh-0', 'refresh-1'])
+  })
+
+  it('P26 where nothing was rotated yet, what refresh.stateFile holds of an earlier life is used', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const earlier = make(withStateFile(text))
+    await earlier.ownToken?.token.take()
+    await onDisk('refresh-1')
+    await earlier.close()
+    const direct = text.replace('accessToken = ""', 'accessToken = "own-0"')
+    const first = make(direct)
+    const second = make(withStateFile(direct), first)
+    second.takeOver()
+    await renewed()
+    await onDisk('refresh-2')
+    expect(sent()).to.deep.equal(['refresh-0', 'refresh-1'])
+  })
+
+  it('keeps the own token where scopes, resource or audience of the refresh change: they shape the next one', async () => {
+    const text = oauth2Config(authority, 'direct+refresh')
+    const first = make(text)
+    await first.ownToken?.token.take()
+    const second = make(
+      text.replace('scopes = "introspection"', 'scopes = "other"\nresource = "https://rs.example"\naudience = "rs"'),
+      first,
+    )
+    expect(second.ownToken).to.equal(first.ownToken)
+    second.takeOver()
+    await renewed()
+    const { form } = authority.tokenRequests[1] ?? expect.fail('a second request')
+    expect(Object.fromEntries(form)).to.include({
+      refresh_token: 'refresh-1',
+      scope: 'other',
+      resource: 'https://rs.example',
+      audience: 'rs',
+    })
   })
 
   it('keeps the own token where a second client secret comes or goes', async () => {

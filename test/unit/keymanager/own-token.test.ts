@@ -22,7 +22,7 @@ function start() {
     directToken: undefined,
     refreshToken: undefined,
     scope: '',
-    state: undefined,
+    saved: undefined,
     random: () => 0,
   })
   const grant = async (accessToken: string): Promise<void> => {
@@ -34,7 +34,7 @@ function start() {
   const reload = () => {
     const askedAnew: typeof asked = []
     const ask = (): Promise<GrantResult> => new Promise((resolve) => void askedAnew.push(resolve))
-    own.use({ first: { name: 'client_credentials', ask }, refresh: undefined })
+    own.use({ first: { name: 'client_credentials', ask }, refresh: undefined }, undefined)
     return askedAnew
   }
   return { own, clock, asked, grant, reload }
