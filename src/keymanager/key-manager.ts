@@ -152,8 +152,7 @@ function holdOwnToken(
   const grant = grantIdentity(config)
   const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
   const refreshToken = refresh?.refreshToken?.reveal()
-  const origin = JSON.stringify([config.grant, refresh?.url, refreshToken ?? ''])
-  const saved = refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, origin)
+  const saved = refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, originOf(config))
   if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
     const own = before.ownToken
     return { own, takeOver: () => own.token.use(grants, saved) }
@@ -173,6 +172,21 @@ function holdOwnToken(
   return { own: { grant, token }, takeOver: () => undefined }
 }
 
+/** What a saved refresh token goes back to; on disk as a digest: what changes here makes older files unused. */
+function originOf(config: OwnTokenConfig): string {
+  const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
+  const configured = [config.grant, refresh?.url, refresh?.refreshToken?.reveal() ?? '']
+  if (config.grant !== 'password') return JSON.stringify(configured)
+  // Nothing configured began it, but a request: another user's, client's or endpoint's refresh token is not ours.
+  const { url, clients, scope, resource, audience } = config.endpoint
+  return JSON.stringify([...configured, config.username, url, clientIds(clients), scope, resource, audience])
+}
+
+/** A second secret makes a second client of the same name: the same one asks. */
+function clientIds(clients: readonly ClientMethod[] = []): readonly string[] {
+  return [...new Set(clients.map(clientIdOf))]
+}
+
 /**
  * What an own token was obtained for: where this is the same, it and its rotated refresh token stay good. Not what the
  * refresh asks for, which shapes the next one alone; not `stateFile`, which is handed over.
@@ -184,8 +198,7 @@ function grantIdentity(config: OwnTokenConfig): object {
     grant: config.grant,
     urls: [endpoint?.url, refresh?.url],
     asked: [endpoint?.scope, endpoint?.resource, endpoint?.audience],
-    // A second secret makes a second client of the same name: the same one asks.
-    clients: [endpoint, refresh].map((one) => [...new Set(one?.clients.map(clientIdOf))]),
+    clients: [endpoint, refresh].map((one) => clientIds(one?.clients)),
     username: config.grant === 'password' ? config.username : undefined,
     // Digests: secrets compare equal whatever they hold.
     configured: [config.grant === 'direct' ? config.accessToken : undefined, refresh?.refreshToken].map((secret) =>

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -134,6 +135,37 @@ describe('the key manager of one configuration after another', () => {
     await renewed()
     await onDisk('refresh-2')
     expect(sent()).to.deep.equal(['refresh-0', 'refresh-1'])
+  })
+
+  it('P26 what refresh.stateFile holds of another user, client, endpoint or scopes of the password grant is not used', async () => {
+    const text = withStateFile(oauth2Config(authority, 'password+refresh'))
+    const begin = async (other: string): Promise<Record<string, string>> => {
+      const one = make(other)
+      await one.ownToken?.token.take()
+      await one.close()
+      return Object.fromEntries(authority.tokenRequests.at(-1)?.form ?? [])
+    }
+    expect(await begin(text)).to.include({ grant_type: 'password', username: 'ü ser' })
+    expect(await begin(text), 'the same again').to.include({ grant_type: 'refresh_token', refresh_token: 'refresh-1' })
+    for (const [written, other] of [
+      ['username = "ü ser"', 'username = "another"'],
+      ['gate/way 1', 'another'],
+      [`tokenUrl = "${authority.tokenUrl}"`, `tokenUrl = "${authority.tokenUrl}/other"`],
+      ['password = "p&ss=w"', 'password = "p&ss=w"\nscopes = "another"'],
+    ] as const) {
+      expect(text).to.contain(written)
+      await begin(text)
+      const asked = await begin(text.replace(written, other))
+      expect(asked, other).to.include({ grant_type: 'password' })
+    }
+  })
+
+  it('P26 a file that an earlier version wrote for a direct token is still used', async () => {
+    const text = withStateFile(oauth2Config(authority, 'direct+refresh'))
+    const began = hash('sha256', JSON.stringify(['direct', authority.tokenUrl, 'refresh-0']), 'hex')
+    writeFileSync(join(folder, 'state.json'), JSON.stringify({ began_with: began, refresh_token: 'refresh-7' }))
+    await make(text).ownToken?.token.take()
+    expect(sent()).to.deep.equal(['refresh-7'])
   })
 
   it('keeps the own token where scopes, resource or audience of the refresh change: they shape the next one', async () => {
