@@ -6,6 +6,7 @@ import { authorizationService, healthService } from '../envoy/definition.ts'
 import { type CheckHandlerDependencies, createCheckHandler } from './check-handler.ts'
 import type { HealthService } from './health.ts'
 import { hostOf, isRemote, warnOpenPort } from './listeners.ts'
+import { liftResetLimit } from './reset-limit.ts'
 import { createServerTls, type RenewableCredentials, type ServerTls } from './server-tls.ts'
 import { removeStaleSocket, withSocketMode } from './unix-socket.ts'
 
@@ -72,6 +73,7 @@ export function createGrpcServer(
 
   function createServer(listen: ListenAddress, more: ServerOptions = {}): Server {
     const server = new Server({ ...(isRemote(listen) ? REMOTE_OPTIONS : OPTIONS), ...more })
+    liftResetLimit(server)
     server.addService(authorizationService, { Check: handler.handle })
     server.addService(healthService, { ...health.implementation })
     return server

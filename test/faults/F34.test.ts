@@ -4,7 +4,14 @@ import { connect as openSocket, type Socket } from 'node:net'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { basicConfig } from '../support/app.ts'
-import { type CheckClient, connectChecks, decodeReply, encodeCheck, httpCheck } from '../support/check-client.ts'
+import {
+  type CheckClient,
+  type CheckRequestObject,
+  connectChecks,
+  decodeReply,
+  encodeCheck,
+  httpCheck,
+} from '../support/check-client.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../support/key-manager.ts'
 import { inSeconds, seenIn } from '../support/pair.ts'
 import { FIGURES } from './figures.ts'
@@ -16,7 +23,6 @@ const [DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, WINDOW_UPDATE, C
 ]
 const ACK = 1
 const END_HEADERS = 4
-/** nghttp2 takes 1,000 resets before it ends the connection. */
 const AT_ONCE = 250
 const CALL = {
   ':method': 'POST',
@@ -108,15 +114,13 @@ describe('F34 malformed frames, 5 MiB messages, many streams reset', () => {
   })
 
   it('serves on after 100,000 streams opened and reset', async () => {
-    const bytes = encodeCheck(check)
-    const message = Buffer.concat([Buffer.alloc(5), bytes])
-    message.writeUInt32BE(bytes.length, 1)
+    const message = framed(check)
     let opened = 0
     while (opened < FIGURES.F34.streams) {
       const session = openSession(`http://${sidecar.address}`)
       session.on('error', () => undefined)
       await once(session, 'remoteSettings')
-      // A server that has had enough says GOAWAY: on with a new connection.
+      // nghttp2's client gives up at times: on with a new connection.
       while (opened < FIGURES.F34.streams && !session.closed && !session.destroyed) {
         opened += await openAndReset(session, AT_ONCE, message)
       }
@@ -126,6 +130,31 @@ describe('F34 malformed frames, 5 MiB messages, many streams reset', () => {
     await expectServing()
     expect(await sidecar.metric('microgw_checks_in_flight')).to.equal(0)
   }).timeout(60_000)
+
+  it('answers the Check of one client on the connection on which those of others are reset', async () => {
+    const arrived = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    keyManager.answer(async () => {
+      arrived.resolve()
+      await held.promise
+      return { body: { active: true, exp: inSeconds(300) } }
+    })
+    const session = openSession(`http://${sidecar.address}`)
+    session.on('error', () => undefined)
+    await once(session, 'remoteSettings')
+    const innocent = session.request(CALL)
+    innocent.end(
+      framed(httpCheck({ method: 'GET', path: '/', host: 'h', headers: { authorization: 'Bearer another' } })),
+    )
+    await arrived.promise
+    // Envoy has few connections and resets a Check when its client goes away: nghttp2 ends one after 1,000 by default.
+    for (let reset = 0; reset < 5000; reset += AT_ONCE) await openAndReset(session, AT_ONCE, framed(check))
+    held.resolve()
+    const chunks: Buffer[] = []
+    for await (const chunk of innocent) chunks.push(chunk)
+    session.destroy()
+    expect(seenIn(decodeReply(Buffer.concat(chunks).subarray(5))).allowed).to.equal(true)
+  })
 
   it('ends a connection of malformed frames, and no other', async () => {
     for (const [name, bytes] of Object.entries(MALFORMED)) {
@@ -155,6 +184,14 @@ describe('F34 malformed frames, 5 MiB messages, many streams reset', () => {
   })
 })
 
+/** Behind the length prefix of gRPC. */
+function framed(check: CheckRequestObject): Buffer {
+  const bytes = encodeCheck(check)
+  const message = Buffer.concat([Buffer.alloc(5), bytes])
+  message.writeUInt32BE(bytes.length, 1)
+  return message
+}
+
 /** Resolves with how many the server has seen opened and reset: none of them where it ended the session meanwhile. */
 async function openAndReset(session: ClientHttp2Session, count: number, message: Buffer): Promise<number> {
   const closed: Promise<void>[] = []
@@ -168,7 +205,12 @@ async function openAndReset(session: ClientHttp2Session, count: number, message:
   }
   await Promise.all(closed)
   return new Promise((resolve) => {
-    session.once('close', () => resolve(0))
-    if (session.closed || session.destroyed || !session.ping((error) => resolve(error === null ? count : 0))) resolve(0)
+    const none = (): void => resolve(0)
+    session.once('close', none)
+    const answered = (error: Error | null): void => {
+      session.off('close', none)
+      resolve(error === null ? count : 0)
+    }
+    if (session.closed || session.destroyed || !session.ping(answered)) none()
   })
 }
