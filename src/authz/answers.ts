@@ -135,11 +135,12 @@ export function createAnswers(
   async function fly(token: string, flight: Flight, maxAgeMs: number | undefined): Promise<void> {
     let found = UNEXPECTED
     try {
+      const askedAtMs = clock.monotonicMs()
       const shared = cache.load === undefined ? undefined : await cache.load(flight.key)
       found =
         shared !== undefined && fresh(shared, maxAgeMs)
           ? { ok: true, answer: shared, cache: 'shared_hit' }
-          : remember(flight.key, await introspector.introspect(token, flight))
+          : remember(flight.key, await introspector.introspect(token, flight), askedAtMs)
     } catch {
       // Ports promise not to reject; where one does, fail closed.
     }
@@ -147,7 +148,7 @@ export function createAnswers(
     flight.land(found)
   }
 
-  function remember(key: string, result: Introspected): Found {
+  function remember(key: string, result: Introspected, askedAtMs: number): Found {
     if (result.kind === 'abandoned') return LATE
     if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
     const answer =
@@ -155,7 +156,7 @@ export function createAnswers(
         ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
         : inactiveAnswer(clock.monotonicMs(), settings)
     // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
-    cache.remember(key, answer)
+    cache.remember(key, answer, askedAtMs)
     return { ok: true, answer, cache: 'miss' }
   }
 

@@ -58,7 +58,11 @@ export function createAnswerCache(
   return {
     load: undefined,
     peek: (key) => read(memory.active, key) ?? read(memory.inactive, key),
-    remember(key, answer) {
+    remember(key, answer, askedAtMs = answer.storedAtMs) {
+      if (answer.active) {
+        const refused = memory.inactive.get(key)
+        if (refused !== undefined && refused.storedAtMs > askedAtMs) return
+      }
       // Keyv 5.6: a time to live of 0 or NaN would be for ever.
       const isKept = answer.lifeMs >= 1
       // The older answer goes first, even where nothing takes its place: a token now inactive is served no longer.
