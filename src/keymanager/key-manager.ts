@@ -152,7 +152,8 @@ function holdOwnToken(
   const grant = grantIdentity(config)
   const refresh = config.grant === 'client_credentials' ? undefined : config.refresh
   const refreshToken = refresh?.refreshToken?.reveal()
-  const saved = refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, originOf(config))
+  const saved =
+    refresh?.stateFile === undefined ? undefined : createRefreshState(refresh.stateFile, originOf(config), log)
   if (before?.ownToken !== undefined && isDeepStrictEqual(before.ownToken.grant, grant)) {
     const own = before.ownToken
     return { own, takeOver: () => own.token.use(grants, saved) }

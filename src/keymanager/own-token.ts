@@ -180,7 +180,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (next === undefined || next === refreshToken || grants.refresh === undefined) return
     const isFirst = refreshToken === undefined
     refreshToken = next
-    if (saved !== undefined) return save()
+    if (saved !== undefined) return saved.write(next)
     if (isFirst || rotationSaid) return
     rotationSaid = true
     log.warn('own_token_rotated', {
@@ -188,20 +188,11 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     })
   }
 
-  const save = async (): Promise<void> => {
-    if (saved === undefined || refreshToken === undefined || (await saved.write(refreshToken))) return
-    log.error('own_token_state_not_written', {
-      detail: 'refresh.stateFile cannot be written: after a restart the refresh token will be an old one',
-    })
-  }
-
   /** Takes what an earlier life of this sidecar saved; false: there is nothing of it. */
   const recall = (): boolean => {
-    const remembered = saved?.read() ?? { kind: 'none' }
-    if (remembered.kind === 'unreadable')
-      log.warn('own_token_state_unreadable', { detail: 'refresh.stateFile is not one of ours: it is not used' })
-    if (remembered.kind === 'token') refreshToken = remembered.token
-    return remembered.kind === 'token'
+    const remembered = saved?.read()
+    if (remembered !== undefined) refreshToken = remembered
+    return remembered !== undefined
   }
 
   /** `by`: what was asked with. Where a reload has replaced it meanwhile, its failure says nothing of what is next. */
@@ -373,7 +364,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
         saved = place
         // A rotated one is newer than whatever lies there; the configured one may have been used in an earlier life.
         if (refreshToken === options.refreshToken) recall()
-        else void save()
+        else if (refreshToken !== undefined) void saved?.write(refreshToken)
       }
       // What was wrong may just have been mended. A flight that is out asks by the old ones: `fail` knows.
       const isFailing = failures > 0

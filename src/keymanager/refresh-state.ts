@@ -3,51 +3,60 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { Log } from '../authz/ports.ts'
 
 export interface RefreshState {
   readonly file: string
   /** The refresh token of an earlier life of this sidecar; undefined: none that belongs to this configuration. */
-  read():
-    | { readonly kind: 'token'; readonly token: string }
-    | { readonly kind: 'none' }
-    | { readonly kind: 'unreadable' }
-  /** Written beside, flushed, renamed; one after another. Resolves to false where that failed. */
-  write(refreshToken: string): Promise<boolean>
+  read(): string | undefined
+  /** Written beside, flushed, renamed; one after another. Never rejects: a failure is logged. */
+  write(refreshToken: string): Promise<void>
 }
 
 /** `origin`: what the rotation began with; a state that began with another (a new configured token) is not used. */
-export function createRefreshState(file: string, origin: string): RefreshState {
+export function createRefreshState(file: string, origin: string, log: Log): RefreshState {
   const began = createHash('sha256').update(origin).digest('hex')
-  let written = Promise.resolve(true)
+  let written = Promise.resolve()
   return {
     file,
     read() {
-      let text: string
-      try {
-        text = readFileSync(file, 'utf8')
-      } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : undefined
-        return code === 'ENOENT' ? { kind: 'none' } : { kind: 'unreadable' }
-      }
-      try {
-        const state: unknown = JSON.parse(text)
-        if (typeof state !== 'object' || state === null) return { kind: 'unreadable' }
-        const token = 'refresh_token' in state ? state.refresh_token : undefined
-        if (typeof token !== 'string' || token === '') return { kind: 'unreadable' }
-        return 'began_with' in state && state.began_with === began ? { kind: 'token', token } : { kind: 'none' }
-      } catch {
-        return { kind: 'unreadable' }
-      }
+      const state = readState(file)
+      if (state === 'unreadable')
+        log.warn('own_token_state_unreadable', { detail: 'refresh.stateFile is not one of ours: it is not used' })
+      return typeof state === 'object' && state.beganWith === began ? state.refreshToken : undefined
     },
     write(refreshToken) {
-      written = written.then(() =>
-        writeWhole(file, `${JSON.stringify({ began_with: began, refresh_token: refreshToken })}\n`),
-      )
+      const text = `${JSON.stringify({ began_with: began, refresh_token: refreshToken })}\n`
+      written = written.then(async () => {
+        if (await writeWhole(file, text)) return
+        log.error('own_token_state_not_written', {
+          detail: 'refresh.stateFile cannot be written: after a restart the refresh token will be an old one',
+        })
+      })
       return written
     },
   }
 }
 
+function readState(file: string): { beganWith: unknown; refreshToken: string } | 'none' | 'unreadable' {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'none' : 'unreadable'
+  }
+  try {
+    const state: unknown = JSON.parse(text)
+    if (typeof state !== 'object' || state === null) return 'unreadable'
+    const refreshToken = 'refresh_token' in state ? state.refresh_token : undefined
+    if (typeof refreshToken !== 'string' || refreshToken === '') return 'unreadable'
+    return { beganWith: 'began_with' in state ? state.began_with : undefined, refreshToken }
+  } catch {
+    return 'unreadable'
+  }
+}
+
+/** False: it could not be written, and what was there is there. */
 async function writeWhole(file: string, text: string): Promise<boolean> {
   const beside = `${file}.${process.pid}.new`
   try {
