@@ -4,7 +4,7 @@
  * had read a token. Without them a call already on the wire could not be told from one that should not have been sent.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { Pool } from 'undici'
+import { Client, type Dispatcher } from 'undici'
 import type { IntrospectionMetrics, OwnTokenMetrics } from '../../../src/authz/ports.ts'
 import type { KeyManagerConfig, OwnTokenConfig } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/config/secret.ts'
@@ -258,8 +258,10 @@ export function openWorld(
   const sent = new Map<string, number>()
   const arrived = new Set<string>()
   const refusals = new Map<string, number>()
-  const { dispatch } = Pool.prototype
-  Pool.prototype.dispatch = function (options, handler) {
+  // Of the pool and of a connection of one's own alike: a call that comes to a closed client has one.
+  const dispatchers: Pick<Dispatcher, 'dispatch'> = Object.getPrototypeOf(Client.prototype)
+  const { dispatch } = dispatchers
+  dispatchers.dispatch = function (this: Dispatcher, options, handler) {
     const { authorization = '' } = options.headers as Readonly<Record<string, string>>
     const call = callOf(authorization, new URLSearchParams(String(options.body)))
     if (!sent.has(call)) sent.set(call, tick())
@@ -380,7 +382,7 @@ export function openWorld(
     },
     settle,
     async close() {
-      Pool.prototype.dispatch = dispatch
+      dispatchers.dispatch = dispatch
       unsubscribe('undici:request:headers', whenAnswered)
       // What may still hang then would keep the pool from closing.
       if (broken.length > 0) server.dropConnections()
