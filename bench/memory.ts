@@ -13,7 +13,7 @@ import { residentBytes } from './machine/cpu.ts'
 import { lookInside } from './machine/inside.ts'
 import { type BenchOptions, type BenchResult, runBench } from './report/bench.ts'
 import { provideCli } from './servers/build.ts'
-import { sidecarSettings } from './servers/node-settings.ts'
+import { SET_BY_SERVE, sidecarSettings } from './servers/node-settings.ts'
 import { startSidecar } from './servers/sidecar.ts'
 import { type FloorKind, startFloor, startKeyManager } from './servers/start.ts'
 
@@ -120,7 +120,7 @@ async function benchMemory({ quick, say }: BenchOptions): Promise<BenchResult> {
   /** Of a server that remembers nothing, after its first 2,000 Checks: Node's own share. */
   const floorStall = async (kind: FloorKind, core: Core): Promise<number> => {
     const inspectorPort = await freePort()
-    const node = { flags: [...flags, `--inspect=127.0.0.1:${inspectorPort}`], env }
+    const node = { flags: [...flags, SET_BY_SERVE, `--inspect=127.0.0.1:${inspectorPort}`], env }
     const floor = await startFloor(kind, reply, { node, core })
     const inside = await lookInside(inspectorPort)
     await checkAll(floor.port, 0, warm.tokens)

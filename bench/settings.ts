@@ -18,19 +18,29 @@ interface Setting extends NodeSettings {
   readonly name: string
 }
 
-const semi = (mb: number): readonly string[] => [`--max-semi-space-size=${mb}`, `--min-semi-space-size=${mb}`]
-const ONE_ARENA = { MALLOC_ARENA_MAX: '1' }
+/** The image's, but for a young generation of so many MB, a heap that grows by so much, so many threads of V8's. */
+const like = (mb: number, growth: number, threads = 2): NodeSettings => ({
+  flags: [
+    `--max-semi-space-size=${mb}`,
+    `--min-semi-space-size=${mb}`,
+    `--heap-growing-percent=${growth}`,
+    `--v8-pool-size=${threads}`,
+  ],
+  env: IMAGE.env,
+})
 
 const SETTINGS: readonly Setting[] = [
   { name: "Node's own", flags: [], env: {} },
   { name: 'the image', ...IMAGE },
   { name: 'the image without MALLOC_ARENA_MAX', flags: IMAGE.flags, env: {} },
-  { name: 'semi-space 4 MB, grows by 100 %', flags: [...semi(4), '--heap-growing-percent=100'], env: ONE_ARENA },
-  { name: 'semi-space 8 MB, grows by 100 %', flags: [...semi(8), '--heap-growing-percent=100'], env: ONE_ARENA },
-  { name: 'semi-space 8 MB, grows by 200 %', flags: [...semi(8), '--heap-growing-percent=200'], env: ONE_ARENA },
-  { name: 'semi-space 8 MB, grows by 300 %', flags: [...semi(8), '--heap-growing-percent=300'], env: ONE_ARENA },
-  { name: 'semi-space 16 MB, grows by 100 %', flags: [...semi(16), '--heap-growing-percent=100'], env: ONE_ARENA },
-  { name: 'semi-space 16 MB, grows by 200 %', flags: [...semi(16), '--heap-growing-percent=200'], env: ONE_ARENA },
+  { name: 'young generation 4 MB', ...like(4, 50) },
+  { name: 'young generation 8 MB: the image once more', ...like(8, 50) },
+  { name: 'young generation 16 MB', ...like(16, 50) },
+  { name: 'heap grows by 100 %', ...like(8, 100) },
+  { name: 'heap grows by 200 %', ...like(8, 200) },
+  { name: 'one thread for V8', ...like(8, 50, 1) },
+  { name: 'four threads for V8 (as Node has)', ...like(8, 50, 4) },
+  { name: 'four threads for V8, heap grows by 100 %', ...like(8, 100, 4) },
   { name: 'small profile', ...SMALL },
 ]
 

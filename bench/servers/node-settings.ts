@@ -6,7 +6,7 @@ export interface NodeSettings {
 }
 
 export const IMAGE: NodeSettings = {
-  flags: ['--max-semi-space-size=8', '--min-semi-space-size=8', '--heap-growing-percent=100'],
+  flags: ['--max-semi-space-size=8', '--min-semi-space-size=8', '--heap-growing-percent=50', '--v8-pool-size=2'],
   env: { MALLOC_ARENA_MAX: '1' },
 }
 
