@@ -8,7 +8,7 @@ import { runCheckConfig } from '../src/commands/check-config.ts'
 import { runIntrospect } from '../src/commands/introspect.ts'
 import { ConfigurationError } from '../src/config/configuration-error.ts'
 import { decideOnce } from '../src/graph.ts'
-import { startTestApp } from './support/app.ts'
+import { basicConfig, startTestApp } from './support/app.ts'
 import { captureIo } from './support/io.ts'
 import type { Handler, ScriptedAnswer } from './support/key-manager.ts'
 import { inSeconds, type Pair, startPair } from './support/pair.ts'
@@ -97,6 +97,23 @@ describe('canary secrets come out nowhere', () => {
     const replies = await Promise.all(values.map((value) => pair.ask(value)))
     expect(replies.some((one) => one.allowed)).to.equal(false)
     expectNone([logs(), JSON.stringify(replies), await pages()].join('\n'))
+  })
+
+  it('in the query of introspectUrl, where some gateways want an API key', async () => {
+    const url = `${pair.keyManager.url}?apikey=${TOKEN}`
+    pair.running.rewrite(basicConfig(url))
+    expect(await pair.running.app.reload()).to.equal('success')
+    await pair.ask('Bearer t')
+    expect(pair.keyManager.requests.at(-1)?.path).to.contain(`?apikey=${TOKEN}`)
+    pair.keyManager.answer({ status: 500 })
+    await pair.ask('Bearer u')
+    const output = [
+      logs(),
+      await pages(),
+      await (await fetch(`http://${pair.running.app.addresses.localAdmin}/config`)).text(),
+    ]
+    expectNone(output.join('\n'))
+    expect(output.join('\n')).to.contain(`${pair.keyManager.url}?[redacted]`)
   })
 
   it('in a configuration that is not usable: error, check-config, reload', async () => {

@@ -2,6 +2,7 @@
 import { writtenMembersOf } from '../authz/introspection.ts'
 import type { Decision, Introspected } from '../authz/ports.ts'
 import type { ClientSecurity, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
+import { shownUrl } from '../config/url.ts'
 import type { OwnTokenStatus, Taken } from '../keymanager/own-token.ts'
 
 export interface Received {
@@ -42,7 +43,7 @@ export function describeSent(keyManager: KeyManagerConfig, token: string): strin
     form.push(`client_id=${security.username}`, 'client_secret=[masked]')
   }
   return `1. Sent
-   POST ${keyManager.introspectUrl ?? `the introspection_endpoint of ${keyManager.discoveryUrl}`}
+   POST ${shownUrl(keyManager.introspectUrl ?? '') || `the introspection_endpoint of ${keyManager.discoveryUrl}`}
    authentication: ${describeSecurity(security)}
    form: ${form.join('&')}
 `

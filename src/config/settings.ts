@@ -4,6 +4,7 @@ import { type Environment, misspeltReference } from './references.ts'
 import type { KeyPlace, Report } from './report.ts'
 import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
+import { shownUrl } from './url.ts'
 import { readValue, type Value } from './values.ts'
 import type { Source, WrittenKeys } from './written.ts'
 
@@ -193,7 +194,8 @@ export function describeValue(settings: Settings, row: Row): string {
   if (row.type === 'duration' && typeof value === 'number') return formatDuration(value)
   if (value instanceof Map) return JSON.stringify(Object.fromEntries(value))
   // A URL that is refused for its user name and password is not shown either.
-  return typeof value === 'string' && value.includes('@') ? '[redacted]' : JSON.stringify(value)
+  if (typeof value === 'string') return value.includes('@') ? '[redacted]' : JSON.stringify(shownUrl(value))
+  return JSON.stringify(value)
 }
 
 /** Rows a file or a variable can set. */

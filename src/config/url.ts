@@ -22,6 +22,11 @@ export function urlProblem(text: string, rules: UrlRules): string | undefined {
   return undefined
 }
 
+/** As it may be shown: some gateways want an API key in the query. What is no URL with a query is returned as it is. */
+export function shownUrl(text: string): string {
+  return text.replace(/^(https?:\/\/[^?]*\?).*$/is, '$1[redacted]')
+}
+
 /** `localhost`, 127.0.0.0/8 and `::1`. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[?::1\]?)$/i.test(host)

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import { systemClock } from '../clock.ts'
 import type { HostPort } from '../config/config.ts'
 import type { Effective } from '../config/effective.ts'
+import { shownUrl } from '../config/url.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
 import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
 import type { Status } from './status.ts'
@@ -52,7 +53,8 @@ export interface Admin {
 
 /** Rejects with an Error that names the address that cannot be bound; nothing stays bound then. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const admin = await serveHttp(options.listen, (path) => replyOutside(options, path))
+  const expose = shareScrape()
+  const admin = await serveHttp(options.listen, (path) => replyOutside(options, path, expose))
   if (options.localListen === undefined) {
     return { address: admin.address, localAddress: undefined, close: admin.close }
   }
@@ -71,7 +73,20 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   }
 }
 
-async function replyOutside(options: AdminOptions, path: string): Promise<HttpReply> {
+type Scrape = (metrics: AdminMetrics) => ReturnType<AdminMetrics['exposition']>
+
+/** Scrapes at the same time get the same exposition: anyone who can reach this port may ask, and each takes milliseconds. */
+function shareScrape(): Scrape {
+  let underWay: ReturnType<AdminMetrics['exposition']> | undefined
+  return (metrics) => {
+    underWay ??= metrics.exposition().finally(() => {
+      underWay = undefined
+    })
+    return underWay
+  }
+}
+
+async function replyOutside(options: AdminOptions, path: string, expose: Scrape): Promise<HttpReply> {
   switch (path) {
     case '/livez':
       return { status: 200, contentType: 'text/plain', body: 'ok\n' }
@@ -81,7 +96,7 @@ async function replyOutside(options: AdminOptions, path: string): Promise<HttpRe
         : { status: 503, contentType: 'text/plain', body: 'not ready\n' }
     case '/metrics': {
       if (options.metrics === undefined || options.metricsEnabled?.() === false) return NOT_FOUND
-      const { contentType, body } = await options.metrics.exposition()
+      const { contentType, body } = await expose(options.metrics)
       return { status: 200, contentType, body }
     }
     default:
@@ -130,7 +145,8 @@ async function statusPage(options: AdminOptions): Promise<HttpReply> {
 }
 
 function json(value: object): HttpReply {
-  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
+  const shown = (_: string, member: unknown): unknown => (typeof member === 'string' ? shownUrl(member) : member)
+  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, shown, 2)}\n` }
 }
 
 /** Against DNS rebinding: a page elsewhere cannot make a browser send one of these names. */

@@ -1,6 +1,7 @@
 /** What an operator reads in the log after a start or reload: what was noticed, what is in force, how the key manager does. */
 import type { Log } from '../authz/ports.ts'
 import type { Config, Problem } from '../config/config.ts'
+import { shownUrl } from '../config/url.ts'
 import type { KeyManager } from '../keymanager/key-manager.ts'
 
 /** Envoy's default ext_authz timeout is 200 ms: an introspection of half of that deserves a warning. */
@@ -14,7 +15,7 @@ export function announceConfiguration(config: Config, problems: readonly Problem
   }
   const { caching, keyManager } = config
   log.info('config_effective', {
-    introspectUrl: keyManager.introspectUrl ?? `as ${keyManager.discoveryUrl} says`,
+    introspectUrl: shownUrl(keyManager.introspectUrl ?? `as ${keyManager.discoveryUrl} says`),
     authentication: keyManager.security.kind,
     grant: keyManager.security.kind === 'own_token' ? keyManager.security.ownToken.grant : undefined,
     tokenCacheExpiryMs: caching.enabled ? caching.tokenCacheExpiryMs : 0,

@@ -1,7 +1,7 @@
 /** What the two admin listeners have in common: small GET-only answers over `node:http`. */
 import { hash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { HostPort } from '../config/config.ts'
 
 export interface HttpReply {
@@ -32,6 +32,9 @@ function contentSecurityPolicy(style: string | undefined): string {
   return `${NOTHING_AT_ALL}; style-src 'sha256-${hash('sha256', style, 'base64')}'`
 }
 
+/** The process's descriptors belong to Envoy and the key manager: a neighbour must not be able to take them all. */
+const MOST_CONNECTIONS = 512
+
 export interface Listening {
   /** `host:port`, IPv6 in brackets. */
   readonly address: string
@@ -40,13 +43,21 @@ export interface Listening {
 
 /**
  * Serves GET and HEAD by `reply`; anything else is 405. An exception is a 500 without its text.
+ * One request at a time on a connection; a pipelined one ends it.
  * @throws Error naming the address where it cannot be bound.
  */
 export async function serveHttp(
   listen: HostPort,
   reply: (path: string, request: IncomingMessage) => HttpReply | Promise<HttpReply>,
 ): Promise<Listening> {
-  const server = createServer((request, response) => {
+  /** Connections with a request that is not answered yet. */
+  const busy = new WeakSet<Socket>()
+  const server = createServer({ connectionsCheckingInterval: 2_000 }, (request, response) => {
+    const { socket } = request
+    // Node reads ahead: of a thousand requests in one packet each would begin, and all but one wait in memory.
+    if (busy.has(socket)) return void socket.destroy()
+    busy.add(socket)
+    response.once('close', () => busy.delete(socket))
     request.resume()
     answer(request, reply)
       .catch((): HttpReply => ({ status: 500, contentType: 'text/plain', body: 'internal error\n' }))
@@ -64,6 +75,9 @@ export async function serveHttp(
   })
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
+  // Whoever does not read the answer either.
+  server.setTimeout(15_000)
+  server.maxConnections = MOST_CONNECTIONS
   await bind(server, listen)
   const { address, family, port } = server.address() as AddressInfo
   return {

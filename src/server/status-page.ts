@@ -3,6 +3,7 @@
  * script, nothing from elsewhere; everything in it is escaped by `html`.
  */
 import type { Effective, EffectiveValue } from '../config/effective.ts'
+import { shownUrl } from '../config/url.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
 import { Html, html, NOTHING } from './html.ts'
 import { REFUSAL_WORDS } from './refusal-words.ts'
@@ -55,7 +56,7 @@ function keyManagerSection({ status, nowMs }: StatusPage): Html {
   const { lastSuccess, lastFailure } = keyManager
   const outcomes = Object.entries(totals.introspections).toSorted(([, a], [, b]) => b - a)
   return html`<section id="key-manager"><h2>Key manager</h2><dl>
-${fact('Endpoint', html`<code>${keyManager.url}</code>`)}
+${fact('Endpoint', html`<code>${shownUrl(keyManager.url)}</code>`)}
 ${fact('Last answer', lastSuccess === undefined ? html`none yet under this configuration` : html`${time(lastSuccess.at, nowMs)}, after ${durationWords(lastSuccess.tookMs)}`)}
 ${fact('Last failure', lastFailure === undefined ? html`none under this configuration` : html`${time(lastFailure.at, nowMs)}, after ${durationWords(lastFailure.tookMs)}: <code>${lastFailure.cause}</code>. ${sentence(lastFailure.detail)}`)}
 ${fact('Calls now', html`${countWords(keyManager.inFlight)} under way, ${countWords(keyManager.waiting)} waiting`)}

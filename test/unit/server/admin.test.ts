@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
 import { systemClock } from '../../../src/clock.ts'
@@ -41,22 +43,33 @@ describe('the admin listeners', () => {
   let decisions: DecisionLog
   let isReady: boolean
   let hasMetrics: boolean
+  let scrapes: number
+  /** What an exposition waits for. */
+  let gathered: Promise<void>
   let outside: string
   let local: string
 
   beforeEach(async () => {
     isReady = true
     hasMetrics = true
+    scrapes = 0
+    gathered = Promise.resolve()
+    const metrics = createMetrics()
     const log = createLog({ level: 'error', write: () => {}, clock: systemClock })
     decisions = createDecisionLog({ allow: false, maxDenyPerSecond: 50 }, { log, clock: systemClock })
     admin = await startAdmin({
       listen: LOOPBACK,
       localListen: LOOPBACK,
-      metrics: createMetrics(),
+      metrics: {
+        exposition() {
+          scrapes += 1
+          return gathered.then(() => metrics.exposition())
+        },
+      },
       metricsEnabled: () => hasMetrics,
       ready: () => isReady,
       config: () => ({ password: new Secret('canary') }),
-      status: () => withKeyManager({ url: 'https://idp.example.com/?a="<closed>' }),
+      status: () => withKeyManager({ url: 'https://idp.example.com/"<closed>' }),
       configuration: () => ({ file: '/etc/micro-gw.conf', values: [] }),
       decisions,
     })
@@ -90,6 +103,44 @@ describe('the admin listeners', () => {
       expect(await get(outside, path)).to.include({ status: 404 })
     })
   }
+
+  it('begins one request at a time on a connection, however many came in one packet', async () => {
+    const [host = '', port] = outside.split(':')
+    const socket = connect(Number(port), host)
+    socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1500))
+    await once(socket, 'close')
+    expect(scrapes).to.equal(1)
+    expect(await get(outside, '/livez')).to.include({ status: 200 })
+  })
+
+  it('answers one request after the other on a connection that is kept', async () => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const statuses = await Promise.all(
+      ['/livez', '/metrics', '/readyz', '/metrics'].map(async (path) => {
+        const response = await new Promise<IncomingMessage>((resolve, reject) => {
+          request(`http://${outside}${path}`, { agent }, resolve).on('error', reject).end()
+        })
+        response.resume()
+        await once(response, 'end')
+        return response.statusCode
+      }),
+    )
+    agent.destroy()
+    expect(statuses).to.deep.equal([200, 200, 200, 200])
+  })
+
+  it('gives scrapes that come together the same exposition', async () => {
+    const isGathered = Promise.withResolvers<void>()
+    gathered = isGathered.promise
+    const together = Array.from({ length: 20 }, () => get(outside, '/metrics'))
+    while (scrapes === 0) await get(outside, '/livez')
+    isGathered.resolve()
+    for (const { body } of await Promise.all(together)) expect(body).to.contain('microgw_build_info')
+    expect(scrapes).to.be.below(20)
+    const before = scrapes
+    await get(outside, '/metrics')
+    expect(scrapes).to.equal(before + 1)
+  })
 
   it('takes GET and HEAD alone', async () => {
     expect(await get(outside, '/livez', { method: 'HEAD' })).to.include({ status: 200, body: '' })
