@@ -148,11 +148,14 @@ function describe(check: CheckView, decision: Decision, decisionId: string, dura
 /** A query or fragment may carry `access_token=`. */
 function withoutQuery(path: string): string {
   const end = path.search(/[?#]/)
-  return end < 0 ? path : path.slice(0, end)
+  return end < 0 ? path : copyOf(path, Math.min(end, TEXT_LIMIT + 1))
 }
 
-/** Copies what it cuts: a slice of a 1 MiB path would keep all of it alive in the ring. */
 function cut(text: string): string {
-  if (text.length <= TEXT_LIMIT) return text
-  return `${Buffer.from(text.slice(0, TEXT_LIMIT), 'utf8').toString('utf8')}...`
+  return text.length <= TEXT_LIMIT ? text : `${copyOf(text, TEXT_LIMIT)}...`
+}
+
+/** A slice of a 1 MiB path would keep all of it alive in the ring. */
+function copyOf(text: string, end: number): string {
+  return Buffer.from(text.slice(0, end), 'utf8').toString('utf8')
 }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import type { Log } from '../../../src/authz/ports.ts'
@@ -107,6 +109,21 @@ describe('the decision log', () => {
     expect(recent.at(-1)?.decision_id).to.equal('id-51')
     expect(decisions.find('id-50')).to.equal(undefined)
     expect(decisions.find('id-51')?.time).to.equal('1970-01-01T00:00:00.000Z')
+  })
+
+  it('keeps no more of a path with a long query than it shows', () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const { decisions } = deciding()
+    collect()
+    const before = process.memoryUsage().heapUsed
+    for (let count = 0; count < 200; count += 1) {
+      const path = Buffer.alloc(512 * 1024, `/orders/4711/items?q=${count}`).toString('latin1')
+      decisions.record(checkView({ path }), denied('inactive_token'), `id-${count}`, 1)
+    }
+    collect()
+    expect(process.memoryUsage().heapUsed - before).to.be.below(20e6)
+    expect(decisions.recent()[0]?.path).to.equal('/orders/4711/items')
   })
 
   it('F38 cuts request text', () => {
