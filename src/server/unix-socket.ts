@@ -11,7 +11,14 @@ export async function removeStaleSocket(path: string): Promise<void> {
   if (found === undefined) return
   if (!found.isSocket())
     throw new Error(`cannot listen on unix:${path}: it exists and is not a socket; remove it or choose another path`)
-  if (await isAnswered(path)) throw new Error(`cannot listen on unix:${path}: another process listens there`)
+  const code = await connectionCode(path)
+  if (code === 'ENOENT') return
+  if (code === undefined) throw new Error(`cannot listen on unix:${path}: another process listens there`)
+  if (code !== 'ECONNREFUSED') {
+    throw new Error(
+      `cannot listen on unix:${path}: whether another process listens there cannot be told (${code}); stop it, or remove the file`,
+    )
+  }
   await rm(path, { force: true }).catch(() => {
     throw new Error(`cannot listen on unix:${path}: the file left there cannot be removed; check the folder's mode`)
   })
@@ -27,13 +34,14 @@ export async function withSocketMode<T>(mode: number, bind: () => Promise<T>): P
   }
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Undefined: somebody answers. `ECONNREFUSED`: nobody does; `EAGAIN`: somebody who has no room; `EACCES`: not ours to ask. */
+function connectionCode(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => {
       socket.destroy()
-      resolve(true)
+      resolve(undefined)
     })
-    socket.once('error', () => resolve(false))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'no code'))
   })
 }
