@@ -12,7 +12,7 @@ import type {
   Log,
 } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
-import { createBreaker, type Verdict } from '../net/breaker.ts'
+import { type Admission, createBreaker, type Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
 import type { TlsOptions } from '../net/tls.ts'
 import type { Endpoints } from './discovery.ts'
@@ -169,13 +169,12 @@ export function createIntrospector(
   const send = async (token: string, interest: Interest, held: Held | undefined): Promise<Introspected> => {
     let outcome = UNEXPECTED
     let verdict: Verdict = 'neutral'
-    let probe: boolean | undefined
+    let admission: Admission | undefined
     places.inFlight += 1
     try {
       metrics.introspectionsInFlight(places.inFlight)
-      const admission = breaker.admit()
+      admission = breaker.admit()
       if (admission.admitted) {
-        probe = admission.probe
         const sentAtMs = clock.monotonicMs()
         outcome = await call(token, held, interest.trace)
         verdict = judge(outcome)
@@ -186,7 +185,7 @@ export function createIntrospector(
     }
     places.inFlight -= 1
     try {
-      if (probe !== undefined) breaker.settle(probe, verdict)
+      if (admission?.admitted) breaker.settle(admission.probe, verdict, admission.opening)
       metrics.introspectionsInFlight(places.inFlight)
     } catch {
       outcome = UNEXPECTED

@@ -15,15 +15,16 @@ export type BreakerState =
  */
 export type Verdict = 'works' | 'failed' | 'neutral'
 
-/** Whether a call may go out. `probe` is handed back with its verdict. */
+/** Whether a call may go out. `probe` and `opening` (how often the breaker had opened) are handed back with its verdict. */
 export type Admission =
-  | { readonly admitted: true; readonly probe: boolean }
+  | { readonly admitted: true; readonly probe: boolean; readonly opening: number }
   | { readonly admitted: false; readonly retryAfterMs: number }
 
 export interface Breaker {
   /** Takes the probe's place where it is free: every admitted call must be settled. */
   admit(): Admission
-  settle(probe: boolean, verdict: Verdict): void
+  /** `opening`: default, as often as it has opened by now. */
+  settle(probe: boolean, verdict: Verdict, opening?: number): void
   /** For how long `admit` would refuse, ms; 0: it would not. Takes no place. */
   refusesForMs(): number
   readonly state: BreakerState['kind']
@@ -41,13 +42,17 @@ export interface BreakerOptions {
 export function createBreaker(options: BreakerOptions): Breaker {
   const { now, openForMs } = options
   let state: BreakerState = { kind: 'closed', failures: 0 }
+  let openings = 0
 
   const become = (next: BreakerState): void => {
     const changed = next.kind !== state.kind
     state = next
     if (changed) options.onChange(next.kind)
   }
-  const open = (): void => become({ kind: 'open', untilMs: now() + openForMs })
+  const open = (): void => {
+    openings += 1
+    become({ kind: 'open', untilMs: now() + openForMs })
+  }
 
   const refusesForMs = (): number => {
     switch (state.kind) {
@@ -72,9 +77,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
       if (retryAfterMs > 0) return { admitted: false, retryAfterMs }
       const probe = state.kind === 'open'
       if (probe) become({ kind: 'half_open' })
-      return { admitted: true, probe }
+      return { admitted: true, probe, opening: openings }
     },
-    settle(probe, verdict) {
+    settle(probe, verdict, opening = openings) {
       if (probe) {
         if (verdict === 'failed') open()
         else if (verdict === 'works') become({ kind: 'closed', failures: 0 })
@@ -82,8 +87,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
         else become({ kind: 'closed', failures: options.failures - 1 })
         return
       }
-      // A call sent before it opened says nothing about now: only the probe decides.
-      if (state.kind !== 'closed') return
+      // A call sent before it opened says nothing about now, not even where the probe has closed it meanwhile.
+      if (state.kind !== 'closed' || opening !== openings) return
       if (verdict === 'works') become({ kind: 'closed', failures: 0 })
       else if (verdict === 'failed') {
         if (state.failures + 1 >= options.failures) open()
