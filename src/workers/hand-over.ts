@@ -16,7 +16,7 @@ export interface HandOver {
   begin(): void
   /** A worker is there again: who waits is given. */
   resume(): void
-  /** Who waits is turned away, and who comes while no worker serves. */
+  /** Who waits is turned away, and who comes. */
   end(): void
 }
 
@@ -48,7 +48,7 @@ export function createHandOver(slots: readonly Slot[], listeners: number): HandO
   }
 
   function give(connection: Socket, listener: number): void {
-    const process = starting ? undefined : choose(listener)
+    const process = starting || ending ? undefined : choose(listener)
     if (process !== undefined) process.give(connection, listener)
     else if (ending || parked.length >= MOST_PARKED) connection.destroy()
     else parked.push({ connection, listener })

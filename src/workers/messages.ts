@@ -29,12 +29,13 @@ export interface Answers {
 export type ToWorker =
   | { readonly kind: 'setup'; readonly setup: PackedSetup }
   /** Comes with a connection that was accepted on this listener. */
-  | { readonly kind: 'connection'; readonly listener: number }
+  | { readonly kind: 'connection'; readonly id: number; readonly listener: number }
   /** Undefined: the one held was refused, it is not sent again. `source`: which grant it came by. */
   | { readonly kind: 'own_token'; readonly source: number; readonly token: PassedToken | undefined }
   | { readonly kind: 'own_token_answer'; readonly id: number; readonly answer: PassedToken | Untaken }
   | { readonly kind: 'ask'; readonly id: number; readonly what: keyof Answers; readonly detail: string }
-  | { readonly kind: 'beat' }
+  /** `given`: the last connection handed over before it. */
+  | { readonly kind: 'beat'; readonly given: number }
   | { readonly kind: 'not_serving' }
   | { readonly kind: 'drain'; readonly timeoutMs: number }
   | { readonly kind: 'stop' }
@@ -46,7 +47,10 @@ export type ToPrimary =
   | { readonly kind: 'ready'; readonly generation: number }
   /** This setup could not be put in force. */
   | { readonly kind: 'refused'; readonly generation: number }
-  | { readonly kind: 'beat' }
+  /** The answer to this very one: whatever was sent before it has arrived, or never will. */
+  | { readonly kind: 'beat'; readonly given: number }
+  /** It has this connection, and has not read from it yet. */
+  | { readonly kind: 'received'; readonly id: number }
   /** One of the connections it was given is closed. */
   | { readonly kind: 'closed' }
   /** `refused`: the serial of the token that the key manager refused; undefined: there is none to send. */

@@ -76,6 +76,7 @@ export function createPool(options: PoolOptions): Pool {
       number: worker,
       clock,
       heard: (message) => hear(slot, process, message),
+      notReceived: handOver.give,
       writeLog: options.writeLog,
     })
     slot.process = process
@@ -110,6 +111,7 @@ export function createPool(options: PoolOptions): Pool {
         options.answerOwnToken(message, process.send)
         return
       case 'beat':
+      case 'received':
       case 'closed':
       case 'answer':
         return

@@ -38,13 +38,21 @@ export interface WorkerProcessOptions {
   /** From 1. */
   readonly number: number
   readonly clock: Clock
-  /** Everything but heartbeats, answers and closed connections. */
+  /** Everything but heartbeats, answers, and what becomes of connections. */
   readonly heard: (message: ToPrimary) => void
+  /** It has ended, and never had this connection: not a byte of it was read. */
+  readonly notReceived: (connection: Socket, listener: number) => void
   /** Whole lines, line feeds included. */
   readonly writeLog: (lines: string) => void
 }
 
-export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerProcessOptions): WorkerProcess {
+export function startWorkerProcess({
+  number,
+  clock,
+  heard,
+  notReceived,
+  writeLog,
+}: WorkerProcessOptions): WorkerProcess {
   const child = fork(CLI, ['worker', String(number)], {
     serialization: 'advanced',
     // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
@@ -53,6 +61,12 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
   if (child.stdout !== null) forwardLines(child.stdout, writeLog)
   const questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
   let lastQuestion = 0
+  /**
+   * Kept open here until the worker says that it has them. Node hands over one at a time, and where a worker hangs and
+   * ends it closes neither that one nor those behind it.
+   */
+  const unreceived = new Map<number, { readonly connection: Socket; readonly listener: number }>()
+  let lastGiven = 0
   let connections = 0
   let missedBeats = 0
 
@@ -69,6 +83,11 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     for (const answer of questions.values()) answer(undefined)
     questions.clear()
   })
+  // Not before the last word of the worker was heard, which may be that it received one.
+  void closed.then(() => {
+    for (const { connection, listener } of unreceived.values()) notReceived(connection, listener)
+    unreceived.clear()
+  })
   // What cannot be said to a worker that is ending is told by its end.
   child.on('error', () => undefined)
 
@@ -78,6 +97,12 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     switch (message.kind) {
       case 'beat':
         missedBeats = 0
+        closeLost(message.given)
+        return
+      case 'received':
+        // Our descriptor alone: the connection stays open as long as the worker has its own.
+        unreceived.get(message.id)?.connection.destroy()
+        unreceived.delete(message.id)
         return
       case 'closed':
         connections -= 1
@@ -92,6 +117,16 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
         heard(message)
     }
   })
+
+  /** A worker without a free descriptor gets neither the connection nor the message, and Node tells nobody. */
+  const closeLost = (given: number): void => {
+    for (const [id, { connection }] of unreceived) {
+      if (id > given) return
+      connection.destroy()
+      unreceived.delete(id)
+      connections -= 1
+    }
+  }
 
   const send = (message: ToWorker): void => {
     if (child.connected) child.send(message, () => undefined)
@@ -108,12 +143,10 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     send,
     give(connection, listener) {
       connections += 1
-      const message: ToWorker = { kind: 'connection', listener }
-      if (!child.connected) connection.destroy()
-      else
-        child.send(message, connection, (error) => {
-          if (error !== null) connection.destroy()
-        })
+      lastGiven += 1
+      unreceived.set(lastGiven, { connection, listener })
+      const message: ToWorker = { kind: 'connection', id: lastGiven, listener }
+      if (child.connected) child.send(message, connection, { keepOpen: true }, () => undefined)
     },
     ask<What extends keyof Answers>(what: What, detail = ''): Promise<Answers[What] | undefined> {
       return new Promise((resolve) => {
@@ -134,7 +167,7 @@ export function startWorkerProcess({ number, clock, heard, writeLog }: WorkerPro
     },
     beat() {
       missedBeats += 1
-      send({ kind: 'beat' })
+      send({ kind: 'beat', given: lastGiven })
     },
     kill: () => void child.kill('SIGKILL'),
     ended,

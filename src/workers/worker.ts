@@ -57,7 +57,10 @@ export function startWorker(
         putInForce(unpackSetup(message.setup))
         return
       case 'connection':
-        if (connection !== undefined) receive(connection, message.listener)
+        if (connection === undefined) return
+        // Said first: a connection of which it was not said is another worker's from its first byte on.
+        say({ kind: 'received', id: message.id })
+        receive(connection, message.listener)
         return
       case 'own_token':
         if (ownToken?.source === message.source) ownToken.remote.hand(message.token)
@@ -70,7 +73,7 @@ export function startWorker(
         if (service !== undefined) void reply(service, message)
         return
       case 'beat':
-        say({ kind: 'beat' })
+        say(message)
         return
       case 'not_serving':
         service?.health.setServing(false)
