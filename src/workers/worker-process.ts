@@ -1,5 +1,5 @@
 /** One worker as the primary sees it: started, spoken to, given connections, ended. */
-import { fork } from 'node:child_process'
+import { ChildProcess, fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../authz/ports.ts'
@@ -13,7 +13,8 @@ const CLI = fileURLToPath(new URL(import.meta.filename.endsWith('.ts') ? '../cli
 const ANSWER_MS = 1_000
 
 export interface Ending {
-  readonly code: number | undefined
+  /** Its exit status; where it could not be started, the name of the system error. */
+  readonly code: number | string | undefined
   readonly signal: string | undefined
 }
 
@@ -53,12 +54,11 @@ export function startWorkerProcess({
   notReceived,
   writeLog,
 }: WorkerProcessOptions): WorkerProcess {
-  const child = fork(CLI, ['worker', String(number)], {
-    serialization: 'advanced',
-    // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
-  })
-  if (child.stdout !== null) forwardLines(child.stdout, writeLog)
+  const child = forked(number)
+  // What cannot be said to a worker that is ending is told by its end.
+  child.on('error', () => undefined)
+  // Undefined, whatever its type says, where no descriptor was left to start one with.
+  if (child.stdout) forwardLines(child.stdout, writeLog)
   const questions = new Map<number, (answer: Answers[keyof Answers] | undefined) => void>()
   let lastQuestion = 0
   /**
@@ -73,7 +73,9 @@ export function startWorkerProcess({
   const ended = new Promise<Ending>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code: code ?? undefined, signal: signal ?? undefined }))
     // A process that could not be started never exits.
-    child.once('error', () => child.pid === undefined && resolve({ code: undefined, signal: undefined }))
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid === undefined) resolve({ code: error.code, signal: undefined })
+    })
   })
   const closed = new Promise<void>((resolve) => {
     child.once('close', () => resolve())
@@ -88,8 +90,6 @@ export function startWorkerProcess({
     for (const { connection, listener } of unreceived.values()) notReceived(connection, listener)
     unreceived.clear()
   })
-  // What cannot be said to a worker that is ending is told by its end.
-  child.on('error', () => undefined)
 
   child.on('message', (received) => {
     // Its own program sent it, over a channel nobody else holds.
@@ -172,5 +172,20 @@ export function startWorkerProcess({
     kill: () => void child.kill('SIGKILL'),
     ended,
     closed,
+  }
+}
+
+/** One that cannot be started is told by 'error', also where Node throws instead. */
+function forked(number: number): ChildProcess {
+  try {
+    return fork(CLI, ['worker', String(number)], {
+      serialization: 'advanced',
+      // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    })
+  } catch (error) {
+    const none = new ChildProcess()
+    process.nextTick(() => none.emit('error', error))
+    return none
   }
 }
