@@ -43,6 +43,7 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
   const nextPrefix = createPrefixes()
   const startedAt = new Date(clock.wallMs()).toISOString()
   let isReady = false
+  let isServing = true
   let generation = 1
 
   announceConfiguration(bound, loaded.problems, log)
@@ -158,6 +159,7 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
       clientIdentity: clientIdentity(config.keyManager),
       ownToken: source === undefined ? undefined : { source, token: relay.held(source) },
       decisionIdPrefix: nextPrefix(),
+      isServing,
     }
   }
 
@@ -185,6 +187,8 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
     async drain() {
       isReady = false
       const { drainDelayMs, drainTimeoutMs, drainHealth } = inForce.config.extAuthz
+      // A worker that is started later learns it from its setup.
+      isServing = !drainHealth
       if (drainHealth) pool.tell({ kind: 'not_serving' })
       log.info('drain_started', { drainDelayMs, drainTimeoutMs })
       await new Promise<void>((resolve) => void clock.after(drainDelayMs, resolve))

@@ -20,6 +20,8 @@ export interface Setup {
   /** Undefined: the key manager wants none. `source`: which grant it comes by. */
   readonly ownToken: { readonly source: number; readonly token: PassedToken | undefined } | undefined
   readonly decisionIdPrefix: string
+  /** What the health service says: false once a drain was announced by it. */
+  readonly isServing: boolean
 }
 
 export type PackedSetup = Omit<Setup, 'config'> & { readonly config: unknown }

@@ -100,6 +100,7 @@ export function startWorker(
         receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls, setup.isShared))
         metrics.configLoaded(clock.wallMs())
       } else service.swap(setup.config, setup.serverTls, given)
+      service.health.setServing(setup.isServing)
       configLoadedAt = new Date(clock.wallMs()).toISOString()
       say({ kind: 'ready', generation: setup.generation })
     } catch (thrown) {

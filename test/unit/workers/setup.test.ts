@@ -25,6 +25,7 @@ function setupOf(toml: string): Setup {
     clientIdentity: 'gateway',
     ownToken: { source: 1, token: undefined },
     decisionIdPrefix: '01234567',
+    isServing: true,
   }
 }
 
