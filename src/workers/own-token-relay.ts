@@ -6,12 +6,19 @@ import type { PassedToken, ToWorker } from './messages.ts'
 export interface OwnTokenRelay {
   /** For an own token about to be created: its number, and whom it must tell what it holds. */
   announceSource(): { readonly source: number; readonly changed: (held: Held | undefined) => void }
-  /** Whose token is in force from now on. */
+  /** Whose token is in force from now on. The one before still answers workers that have not swapped. */
   use(source: number, token: OwnToken): void
+  /** All workers have swapped. */
+  swapped(): void
   /** What a new worker starts with. */
   held(source: number): PassedToken | undefined
   /** A worker's question. Never rejects. */
   answer(source: number, refused: number | undefined): Promise<PassedToken | Untaken>
+}
+
+interface SourceOfTokens {
+  readonly source: number
+  readonly token: OwnToken
 }
 
 /** How many tokens a worker may speak of: the one held, and those that were replaced while it waited for an answer. */
@@ -20,7 +27,8 @@ const REMEMBERED = 8
 export function createOwnTokenRelay(clock: Clock, tell: (message: ToWorker) => void): OwnTokenRelay {
   let sources = 0
   let serials = 0
-  let inForce: { readonly source: number; readonly token: OwnToken } | undefined
+  let inForce: SourceOfTokens | undefined
+  let before: SourceOfTokens | undefined
   const current = new Map<number, Held>()
   const known = new Map<number, Held>()
 
@@ -48,17 +56,22 @@ export function createOwnTokenRelay(clock: Clock, tell: (message: ToWorker) => v
       return { source, changed: (held) => changed(source, held) }
     },
     use(source, token) {
+      before = inForce
       inForce = { source, token }
       for (const other of current.keys()) if (other !== source) current.delete(other)
+    },
+    swapped() {
+      before = undefined
     },
     held(source) {
       const held = current.get(source)
       return held === undefined || held.expiresAtMs <= clock.monotonicMs() ? undefined : passed(held)
     },
     async answer(source, refused) {
-      if (inForce?.source !== source) return REPLACED
+      const asked = [inForce, before].find((one) => one?.source === source)
+      if (asked === undefined) return REPLACED
       const sent = refused === undefined ? undefined : known.get(refused)
-      const taken: Taken = await (sent === undefined ? inForce.token.take() : inForce.token.refused(sent))
+      const taken: Taken = await (sent === undefined ? asked.token.take() : asked.token.refused(sent))
       return taken.kind === 'unavailable' ? taken : passed(taken.token)
     },
   }
