@@ -32,7 +32,7 @@ function contentSecurityPolicy(style: string | undefined): string {
   return `${NOTHING_AT_ALL}; style-src 'sha256-${hash('sha256', style, 'base64')}'`
 }
 
-/** The process's descriptors belong to Envoy and the key manager: a neighbour must not be able to take them all. */
+/** More end the oldest idle one. The process's descriptors belong to Envoy and the key manager: a neighbour must not be able to take them all. */
 const MOST_CONNECTIONS = 512
 
 export interface Listening {
@@ -77,7 +77,14 @@ export async function serveHttp(
   server.requestTimeout = 10_000
   // Whoever does not read the answer either.
   server.setTimeout(15_000)
-  server.maxConnections = MOST_CONNECTIONS
+  const open = new Set<Socket>()
+  server.on('connection', (socket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+    if (open.size <= MOST_CONNECTIONS) return
+    // Not the newest, which may be a probe: refusing it would have the container restarted.
+    for (const one of open) if (!busy.has(one)) return void one.destroy()
+  })
   await bind(server, listen)
   const { address, family, port } = server.address() as AddressInfo
   return {

@@ -113,6 +113,17 @@ describe('the admin listeners', () => {
     expect(await get(outside, '/livez')).to.include({ status: 200 })
   })
 
+  it('answers a probe although a neighbour holds 600 connections, and does not keep them', async () => {
+    const [host = '', port] = outside.split(':')
+    const held = Array.from({ length: 600 }, () => connect(Number(port), host))
+    for (const socket of held) socket.on('error', () => undefined)
+    await Promise.all(held.map((socket) => once(socket, 'connect')))
+    expect(await get(outside, '/livez')).to.include({ status: 200 })
+    const ended = held.filter((socket) => socket.destroyed || socket.readableEnded || socket.closed)
+    for (const socket of held) socket.destroy()
+    expect(ended.length).to.be.greaterThan(80)
+  })
+
   it('answers one request after the other on a connection that is kept', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const statuses = await Promise.all(
