@@ -20,8 +20,11 @@ export interface Discovery {
 export interface DiscoveryOptions {
   readonly url: string
   readonly allowInsecure: boolean
-  /** True: `mtls_endpoint_aliases` come first (RFC 8705 section 5), and only https will do: http shows no certificate. */
-  readonly mutualTls: boolean
+  /**
+   * Where a certificate authenticates us: `mtls_endpoint_aliases` come first (RFC 8705 section 5), and there only https
+   * will do, because http shows none.
+   */
+  readonly mutualTls: 'introspection' | 'token' | undefined
   readonly tls: TlsOptions
   readonly proxy: string | undefined
   readonly clock: Clock
@@ -95,16 +98,17 @@ export function readMetadata(
   const issuer = member(metadata, 'issuer')
   if (typeof issuer !== 'string' || !metadataIssuers(url).includes(issuer))
     return 'the issuer in the metadata is not the one its address stands for (RFC 8414 section 3.3)'
-  const aliases = mutualTls ? member(metadata, 'mtls_endpoint_aliases') : undefined
-  const endpoint = (name: string): string | undefined => {
+  const aliases = mutualTls !== undefined ? member(metadata, 'mtls_endpoint_aliases') : undefined
+  const endpoint = (name: string, byCertificate: boolean): string | undefined => {
     const found = member(aliases, name) ?? member(metadata, name)
     const usable = typeof found === 'string' && urlProblem(found, { allowInsecure, allowQuery: true }) === undefined
-    return usable && (!mutualTls || new URL(found).protocol === 'https:') ? found : undefined
+    return usable && (!byCertificate || new URL(found).protocol === 'https:') ? found : undefined
   }
-  const introspection = endpoint('introspection_endpoint')
+  const byCertificate = mutualTls === 'introspection'
+  const introspection = endpoint('introspection_endpoint', byCertificate)
   if (introspection === undefined)
-    return `the metadata names no introspection_endpoint that may be used${mutualTls ? ': tls_client_auth needs https' : ''}`
-  return { introspection, token: endpoint('token_endpoint') ?? '' }
+    return `the metadata names no introspection_endpoint that may be used${byCertificate ? ': tls_client_auth needs https' : ''}`
+  return { introspection, token: endpoint('token_endpoint', mutualTls === 'token') ?? '' }
 }
 
 function member(value: unknown, name: string): unknown {

@@ -11,7 +11,7 @@ import { type GrantResult, readTokenAnswer, refused } from './token-answer.ts'
 const TOKEN_REQUEST_MS = 5_000
 const LARGEST_ANSWER_BYTES = 65_536
 const NO_TOKEN_ENDPOINT =
-  'the metadata names no token_endpoint that may be used: write tokenUrl (for refresh, refreshUrl), or allowInsecure'
+  'the metadata names no token_endpoint that may be used: write tokenUrl (for refresh, refreshUrl); allowInsecure lets plain http in, but for tls_client_auth'
 
 export interface Grants {
   /** Asks by the configured grant; undefined for a direct token, which nobody can ask for. */

@@ -71,7 +71,7 @@ export function createKeyManager(
       : createDiscovery({
           url: config.discoveryUrl,
           allowInsecure: config.allowInsecure,
-          mutualTls: usesMutualTls(config),
+          mutualTls: mutualTlsAt(config),
           tls,
           proxy,
           clock,
@@ -109,11 +109,11 @@ export function createKeyManager(
   }
 }
 
-function usesMutualTls({ security }: KeyManagerConfig): boolean {
-  if (security.kind !== 'own_token') return security.kind === 'tls_client_auth'
+function mutualTlsAt({ security }: KeyManagerConfig): 'introspection' | 'token' | undefined {
+  if (security.kind !== 'own_token') return security.kind === 'tls_client_auth' ? 'introspection' : undefined
   const own = security.ownToken
   const endpoint = own.grant === 'direct' ? own.refresh : own.endpoint
-  return endpoint?.clients.some((client) => client.kind === 'tls_client_auth') ?? false
+  return endpoint?.clients.some((client) => client.kind === 'tls_client_auth') ? 'token' : undefined
 }
 
 /** Part of the store key: who asks (product section 3). Never the current own token. */

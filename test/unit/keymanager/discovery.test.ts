@@ -10,7 +10,7 @@ import { type Pair, startPair } from '../../support/pair.ts'
 import { loadWell } from '../config/writing.ts'
 
 const URL_ = 'https://as.example.com/.well-known/oauth-authorization-server/tenant'
-const options = { url: URL_, allowInsecure: false, mutualTls: false }
+const options = { url: URL_, allowInsecure: false, mutualTls: undefined }
 const metadata = {
   issuer: 'https://as.example.com/tenant',
   introspection_endpoint: 'https://as.example.com/introspect',
@@ -30,7 +30,7 @@ describe('RFC 8414 metadata', () => {
   })
   it('names both endpoints, and the mutual TLS ones where they are asked for', () => {
     expect(read({})).to.deep.equal({ introspection: metadata.introspection_endpoint, token: metadata.token_endpoint })
-    expect(read({}, { mutualTls: true })).to.deep.equal({
+    expect(read({}, { mutualTls: 'token' })).to.deep.equal({
       introspection: metadata.introspection_endpoint,
       token: 'https://mtls.example.com/token',
     })
@@ -48,14 +48,24 @@ describe('RFC 8414 metadata', () => {
 })
 
 describe('RFC 8414 metadata of a key manager that wants our certificate', () => {
-  const local = { allowInsecure: true, mutualTls: true }
+  const local = { allowInsecure: true, mutualTls: 'introspection' }
   it('has no endpoint over plain http, which shows none', () => {
     const plain = 'http://localhost/introspect'
     expect(read({ introspection_endpoint: plain }, local))
       .to.be.a('string')
       .and.contain('https')
     expect(read({ mtls_endpoint_aliases: { introspection_endpoint: plain } }, local)).to.be.a('string')
-    expect(read({ introspection_endpoint: plain }, { ...local, mutualTls: false })).to.include({ introspection: plain })
+    expect(read({ introspection_endpoint: plain }, { ...local, mutualTls: undefined })).to.include({
+      introspection: plain,
+    })
+    // The certificate is for the token endpoint: the own token introspects.
+    expect(read({ introspection_endpoint: plain }, { ...local, mutualTls: 'token' })).to.deep.equal({
+      introspection: plain,
+      token: 'https://mtls.example.com/token',
+    })
+    expect(read({ token_endpoint: plain, mtls_endpoint_aliases: {} }, { ...local, mutualTls: 'token' })).to.include({
+      token: '',
+    })
   })
 })
 
