@@ -160,12 +160,14 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const ask = async (): Promise<{ name: GrantName; result: GrantResult }> => {
     const { first, refresh } = grants
     if (refresh !== undefined && refreshToken !== undefined) {
-      const result = await refresh(refreshToken)
+      const sent = refreshToken
+      const result = await refresh(sent)
       const dead = result.kind === 'refused' && result.error === 'invalid_grant'
       if (!dead || first === undefined) return { name: 'refresh_token', result }
       metrics.ownTokenRenewal('refresh_token', 'rejected')
       log.warn('own_token_refresh_dead', { detail: 'the refresh token is no longer accepted: asking by password' })
-      refreshToken = undefined
+      // A reload may have brought another from `refresh.stateFile` meanwhile.
+      if (refreshToken === sent) refreshToken = undefined
     }
     if (first !== undefined) return { name: first.name, result: await first.ask() }
     const detail = 'the configured token is refused and nothing renews it'

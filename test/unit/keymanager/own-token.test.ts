@@ -107,6 +107,39 @@ describe('the own token', () => {
     }
   })
 
+  it('P26 a refresh token that a reload finds saved outlives a request by the one before', async () => {
+    const clock = createFakeClock()
+    const sent: string[] = []
+    const answers: ((result: GrantResult) => void)[] = []
+    const refresh = (token: string): Promise<GrantResult> => {
+      sent.push(token)
+      return new Promise((resolve) => void answers.push(resolve))
+    }
+    const granted = { kind: 'granted', lifeMs: 100_000, refreshToken: undefined, scope: undefined } as const
+    const ask = async (): Promise<GrantResult> => ({ ...granted, accessToken: 'by password' })
+    const grants = { first: { name: 'password', ask }, refresh } as const
+    const own = createOwnToken({
+      clock,
+      log: silent,
+      metrics: uncounted,
+      grants,
+      directToken: undefined,
+      refreshToken: 'configured',
+      scope: '',
+      saved: undefined,
+      random: () => 0,
+    })
+    await settle()
+    own.use(grants, { file: 'state.json', read: () => 'saved', write: async () => undefined })
+    answers[0]?.({ kind: 'refused', outcome: 'rejected', error: 'invalid_grant', retryAfterMs: 0, detail: '' })
+    await settle()
+    expect(await take(own)).to.include({ value: 'by password' })
+    clock.advance(80_000)
+    await settle()
+    expect(sent).to.deep.equal(['configured', 'saved'])
+    own.close()
+  })
+
   it('P21 a reload tries at once where the renewal of a token that still serves has failed', async () => {
     const { own, clock, asked, grant, reload } = start()
     await grant('one')
