@@ -107,7 +107,7 @@ function passed(reason: AllowedWithoutToken['reason'], otherScheme: boolean): Al
 
 /**
  * No answer: never an allow. What is known without the token counts first, in the order of the outcome table.
- * A status or an answer that this one token may have brought about is no outage: else a client could choose a token for
+ * A refusal to look at this one token, and an answer that cannot be read, are no outage: else a client could choose a token for
  * which its request passes Envoy's `failure_mode_allow` (Keycloak answers 400 to a JWT that claims `alg` none).
  */
 function unanswered(failure: Failure, requirements: Requirements): Decision {

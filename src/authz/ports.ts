@@ -252,7 +252,7 @@ export interface Denied {
   readonly scope: string
   /** For `key_manager_unavailable` and `overloaded`: whole seconds, at least 1; else 0. */
   readonly retryAfterSeconds: number
-  /** The key manager answers nobody, or not in time: with `extAuthz.unavailable = "error"` Envoy decides. Nothing a token brings about. */
+  /** The key manager answers nobody, or not in time: with `extAuthz.unavailable = "error"` Envoy decides. Not a refusal to look at this one token. */
   readonly isOutage: boolean
   /** For the log: what happened, in words without request data; '' when the reason says it all. */
   readonly detail: string
