@@ -110,6 +110,11 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     signalObtained = resolve
   })
 
+  /** One that a reload has replaced says nothing of what is held now. */
+  const showExpiry = (atMs: number | undefined): void => {
+    if (!closed) metrics.ownTokenExpiresAt(atMs)
+  }
+
   const schedule = (delayMs: number): void => {
     stopTimer()
     if (!closed && Number.isFinite(delayMs)) stopTimer = clock.after(delayMs, attempt)
@@ -128,7 +133,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const hold = (token: Held, renewInMs: number): void => {
     state = { kind: 'fresh', token, nextAtMs: clock.monotonicMs() + renewInMs }
     const left = token.expiresAtMs - clock.monotonicMs()
-    metrics.ownTokenExpiresAt(Number.isFinite(left) ? clock.wallMs() + left : undefined)
+    showExpiry(Number.isFinite(left) ? clock.wallMs() + left : undefined)
     schedule(renewInMs)
     signalObtained()
     whenChanged(token)
@@ -182,7 +187,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (next === undefined || next === refreshToken || grants.refresh === undefined) return
     const isFirst = refreshToken === undefined
     refreshToken = next
-    if (saved !== undefined) return saved.write(next)
+    if (saved !== undefined) return saved.write(next, closed)
     if (isFirst || rotationSaid) return
     rotationSaid = true
     log.warn('own_token_rotated', {
@@ -217,7 +222,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     const atMs = clock.monotonicMs() + waitMs
     throttledUntilMs = result.outcome === 'throttled' ? atMs : Number.NEGATIVE_INFINITY
     state = token === undefined ? { kind: 'failed', untilMs: atMs } : { kind: 'fresh', token, nextAtMs: atMs }
-    if (token === undefined) metrics.ownTokenExpiresAt(undefined)
+    if (token === undefined) showExpiry(undefined)
     schedule(waitMs)
   }
 
@@ -250,7 +255,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (state.token.expiresAtMs > clock.monotonicMs()) return
     if (state.kind === 'renewing') state = { kind: 'fetching', flight: state.flight }
     else state = { kind: 'failed', untilMs: state.nextAtMs }
-    metrics.ownTokenExpiresAt(undefined)
+    showExpiry(undefined)
   }
 
   const take = (): Taken | Promise<Taken> => {
@@ -262,7 +267,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   /** The token held is refused: it is dropped, and renewed unless that was just done. */
   const drop = (): void => {
     const nowMs = clock.monotonicMs()
-    metrics.ownTokenExpiresAt(undefined)
+    showExpiry(undefined)
     whenChanged(undefined)
     if (grants.first === undefined && refreshToken === undefined) {
       metrics.ownTokenRenewal('direct', 'rejected')

@@ -9,14 +9,19 @@ export interface RefreshState {
   readonly file: string
   /** The refresh token of an earlier life of this sidecar; undefined: none that belongs to this configuration. */
   read(): string | undefined
-  /** Written beside, flushed, renamed; one after another. Never rejects: a failure is logged. */
-  write(refreshToken: string): Promise<void>
+  /**
+   * Written beside, flushed, renamed; one after another. Never rejects: a failure is logged. `isReplaced`: by a reload;
+   * then what its successor has written meanwhile stays. Default false.
+   */
+  write(refreshToken: string, isReplaced?: boolean): Promise<void>
 }
+
+/** The last write of each file: a reload may make a second state of one that is being written. */
+const last = new Map<string, { readonly began: string; readonly written: Promise<void> }>()
 
 /** `origin`: what the rotation began with; a state that began with another (a new configured token) is not used. */
 export function createRefreshState(file: string, origin: string, log: Log): RefreshState {
   const began = createHash('sha256').update(origin).digest('hex')
-  let written = Promise.resolve()
   return {
     file,
     read() {
@@ -25,14 +30,17 @@ export function createRefreshState(file: string, origin: string, log: Log): Refr
         log.warn('own_token_state_unreadable', { detail: 'refresh.stateFile is not one of ours: it is not used' })
       return typeof state === 'object' && state.beganWith === began ? state.refreshToken : undefined
     },
-    write(refreshToken) {
+    write(refreshToken, isReplaced = false) {
       const text = `${JSON.stringify({ began_with: began, refresh_token: refreshToken })}\n`
-      written = written.then(async () => {
+      const before = last.get(file)
+      if (isReplaced && before !== undefined && before.began !== began) return before.written
+      const written = (before?.written ?? Promise.resolve()).then(async () => {
         if (await writeWhole(file, text)) return
         log.error('own_token_state_not_written', {
           detail: 'refresh.stateFile cannot be written: after a restart the refresh token will be an old one',
         })
       })
+      last.set(file, { began, written })
       return written
     },
   }

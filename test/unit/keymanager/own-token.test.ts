@@ -140,6 +140,35 @@ describe('the own token', () => {
     own.close()
   })
 
+  it('P26 what a reload replaced still saves what its renewal brought, marked as such, and leaves the gauge alone', async () => {
+    const clock = createFakeClock()
+    const written: [string, boolean | undefined][] = []
+    const shown: (number | undefined)[] = []
+    const { promise: answered, resolve: answer } = Promise.withResolvers<GrantResult>()
+    const own = createOwnToken({
+      clock,
+      log: silent,
+      metrics: { ...uncounted, ownTokenExpiresAt: (atMs) => void shown.push(atMs) },
+      grants: { first: undefined, refresh: () => answered },
+      directToken: undefined,
+      refreshToken: 'configured',
+      scope: '',
+      saved: {
+        file: 'state.json',
+        read: () => undefined,
+        write: async (token, isReplaced) => void written.push([token, isReplaced]),
+      },
+      random: () => 0,
+    })
+    await settle()
+    const waiting = take(own)
+    own.close()
+    answer({ kind: 'granted', accessToken: 'late', lifeMs: 100_000, refreshToken: 'rotated', scope: undefined })
+    expect(await waiting, 'calls under way are served').to.include({ value: 'late' })
+    expect(written).to.deep.equal([['rotated', true]])
+    expect(shown).to.deep.equal([])
+  })
+
   it('P21 a reload tries at once where the renewal of a token that still serves has failed', async () => {
     const { own, clock, asked, grant, reload } = start()
     await grant('one')

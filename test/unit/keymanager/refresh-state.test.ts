@@ -42,6 +42,18 @@ describe('P26 refresh.stateFile', () => {
     expect(create('another').read()).to.equal(undefined)
     expect(events).to.deep.equal([])
   })
+  it('keeps what the successor of a reload has written, and is kept by it before that', async () => {
+    const before = create()
+    const after = create('another')
+    await before.write('late', true)
+    expect(create().read(), 'nobody else has written').to.equal('late')
+    await Promise.all([after.write('newer'), before.write('later', true)])
+    expect(create('another').read()).to.equal('newer')
+    await before.write('in force again')
+    expect(create().read()).to.equal('in force again')
+    expect(readdirSync(folder)).to.deep.equal(['state.json'])
+    expect(events).to.deep.equal([])
+  })
   it('says so where it cannot be written', async () => {
     await create().write('one')
     rmSync(folder, { recursive: true })
