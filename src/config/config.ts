@@ -181,6 +181,8 @@ export type Loaded =
       readonly problems: readonly Problem[]
       /** Files whose change means a reload: the configuration, `@file:` references, certificates, keys. */
       readonly files: readonly string[]
+      /** Of what was in them when they were read (`digestOf`): what they are watched against. */
+      readonly content: string
       /** What counts and where it comes from; made when asked for. */
       readonly effective: () => Effective
     }

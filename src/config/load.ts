@@ -14,6 +14,7 @@ import { Secret } from './secret.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { lineIn, readTables } from './tables.ts'
 import { parseToml } from './toml.ts'
+import { digestOf } from './watch.ts'
 import type { WrittenKeys } from './written.ts'
 import { checkWso2 } from './wso2-rules.ts'
 
@@ -55,6 +56,7 @@ export function loadSettings(options: LoadOptions): {
       config: deepFreeze(config),
       problems: report.problems(),
       files: Object.freeze([...files]),
+      content: digestOf([...files]),
       effective: () => ({ file: options.file ?? DEFAULT_FILE, values: effectiveValues(settings, config) }),
     }),
     settings,

@@ -3,7 +3,7 @@ import type { Clock, Log } from '../authz/ports.ts'
 import type { Config, Loaded } from '../config/config.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import type { Effective } from '../config/effective.ts'
-import { digestOf, watchFiles } from '../config/watch.ts'
+import { watchFiles } from '../config/watch.ts'
 import type { KeyManager } from '../keymanager/key-manager.ts'
 import type { ReloadOutcome } from '../telemetry/label-sets.ts'
 import { announceConfiguration, announceKeyManager } from './announce.ts'
@@ -32,7 +32,7 @@ export interface ConfigurationOptions {
   readonly clock: Clock
 }
 
-/** Watches its files from now on. */
+/** Watches its files from now on, against what was in them when they were loaded. */
 export function keepConfiguration(options: ConfigurationOptions): ConfigurationInForce {
   const { loaded, load, apply, metrics, log, clock } = options
   let { effective, files } = loaded
@@ -41,7 +41,7 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
   let last: Promise<unknown> = Promise.resolve()
   let closed = false
   let unwatch: () => void = () => undefined
-  watch(files)
+  watch(files, loaded.content)
 
   function reload(): Promise<ReloadOutcome> {
     const done = last.then(async () => {
@@ -61,14 +61,13 @@ export function keepConfiguration(options: ConfigurationOptions): ConfigurationI
   async function swap(): Promise<ReloadOutcome> {
     try {
       const next = load()
-      const content = digestOf(next.files)
       // Before anything can fail or last: a file that only a refused one names may come, any may change meanwhile.
       watch([...new Set([...files, ...next.files])])
       if (!next.ok) throw new ConfigurationError(next.problems)
       const client = await apply(next.config)
       effective = next.effective
       files = next.files
-      watch(files, content)
+      watch(files, next.content)
       restartRequired = needsRestart(loaded.config, next.config)
       const nowMs = clock.wallMs()
       loadedAt = new Date(nowMs).toISOString()

@@ -117,6 +117,25 @@ describe('the files of the configuration', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('that change while the process starts are read again: what counts is what was loaded', async () => {
+    configuration.close()
+    const loaded = loadConfig({ file: path('micro-gw.conf'), env: {} })
+    if (!loaded.ok) throw new Error('does not load')
+    write('old', 'two')
+    configuration = keepConfiguration({
+      loaded,
+      load: () => loadConfig({ file: path('micro-gw.conf'), env: {} }),
+      apply: async () => ({}) as KeyManager,
+      metrics: { reload: (outcome) => void outcomes.push(outcome), configLoaded() {} },
+      log: SILENT,
+      clock,
+    })
+    await look()
+    expect(outcomes).to.deep.equal(['success'])
+    await look()
+    expect(outcomes).to.have.length(1)
+  })
+
   it('that a refused configuration alone names are watched: one that appears later puts it in force', async () => {
     write('micro-gw.conf', withSecret(`@file:{${path('new')}}`))
     await look()
