@@ -8,6 +8,7 @@ import type { HostPort } from '../config/config.ts'
 import type { Effective } from '../config/effective.ts'
 import { shownUrl } from '../config/url.ts'
 import type { RecentDeny } from '../telemetry/decision-log.ts'
+import { visibleJson } from '../telemetry/visible-json.ts'
 import { type HttpReply, NOT_FOUND, serveHttp } from './http-reply.ts'
 import type { Status } from './status.ts'
 
@@ -146,7 +147,7 @@ async function statusPage(options: AdminOptions): Promise<HttpReply> {
 
 function json(value: object): HttpReply {
   const shown = (_: string, member: unknown): unknown => (typeof member === 'string' ? shownUrl(member) : member)
-  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, shown, 2)}\n` }
+  return { status: 200, contentType: 'application/json', body: `${visibleJson(JSON.stringify(value, shown, 2))}\n` }
 }
 
 /** Against DNS rebinding: a page elsewhere cannot make a browser send one of these names. */

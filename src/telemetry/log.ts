@@ -1,6 +1,7 @@
 /** The structured log: one JSON object a line. The only file that knows pino. */
 import { pino } from 'pino'
 import type { Clock, Log } from '../authz/ports.ts'
+import { visibleJson } from './visible-json.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -11,7 +12,7 @@ export interface LeveledLog extends Log {
 
 /**
  * Lines hold `level`, `time` (RFC 3339, UTC, by the wall clock), `event`, and the fields given.
- * `write` gets each line with its line feed. Fields must already be safe: nothing is redacted here.
+ * `write` gets each line with its line feed, its invisible characters escaped. Fields must already be safe: nothing is redacted here.
  */
 export function createLog(options: {
   readonly level: LogLevel
@@ -31,7 +32,7 @@ export function createLog(options: {
       timestamp: () => `,"time":"${new Date(clock.wallMs()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write },
+    { write: (line: string) => write(visibleJson(line)) },
   )
   return {
     debug: (event, fields) => logger.debug(fields ?? {}, event),
