@@ -10,6 +10,8 @@ export interface HttpReply {
   /** The one style sheet of a page, as it stands between its tags. */
   readonly style?: string
   readonly body: string
+  /** With a 405: RFC 9110 section 15.5.6. */
+  readonly allow?: string
 }
 
 export const NOT_FOUND: HttpReply = { status: 404, contentType: 'text/plain', body: 'not found\n' }
@@ -61,13 +63,14 @@ export async function serveHttp(
     request.resume()
     answer(request, reply)
       .catch((): HttpReply => ({ status: 500, contentType: 'text/plain', body: 'internal error\n' }))
-      .then(({ status, contentType, style, body }) => {
+      .then(({ status, contentType, style, body, allow }) => {
         const length = Buffer.byteLength(body)
         response.writeHead(status, {
           ...SAFE_HEADERS,
           'content-security-policy': contentSecurityPolicy(style),
           'content-type': contentType,
           'content-length': length,
+          ...(allow === undefined ? {} : { allow }),
         })
         response.end(request.method === 'HEAD' ? undefined : body)
       })
@@ -102,7 +105,7 @@ async function answer(
   reply: (path: string, request: IncomingMessage) => HttpReply | Promise<HttpReply>,
 ): Promise<HttpReply> {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return { status: 405, contentType: 'text/plain', body: 'only GET and HEAD\n' }
+    return { status: 405, contentType: 'text/plain', body: 'only GET and HEAD\n', allow: 'GET, HEAD' }
   }
   const path = (request.url ?? '/').replace(/[?#].*$/s, '')
   return reply(path, request)

@@ -155,7 +155,9 @@ describe('the admin listeners', () => {
 
   it('takes GET and HEAD alone', async () => {
     expect(await get(outside, '/livez', { method: 'HEAD' })).to.include({ status: 200, body: '' })
-    expect(await get(outside, '/livez', { method: 'POST' })).to.include({ status: 405 })
+    const refused = await get(outside, '/livez', { method: 'POST' })
+    expect(refused).to.include({ status: 405 })
+    expect(refused.headers).to.include({ allow: 'GET, HEAD' })
     expect(await get(local, '/status', { method: 'POST' })).to.include({ status: 405 })
   })
 
