@@ -1,14 +1,16 @@
 /** The care a Unix socket's file needs: who may connect, and what an unclean end left behind. */
+import { existsSync } from 'node:fs'
 import { lstat, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { dirname } from 'node:path'
 
 /**
  * Removes a stale socket file. Only where nobody answers on it: else a second sidecar would silently take the first one's place.
- * @throws Error naming the path, where somebody listens there or the file is no socket.
+ * @throws Error naming the path, where somebody listens there, the file is no socket, or its folder is missing.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
-  if (found === undefined) return
+  if (found === undefined) return requireFolder(path)
   if (!found.isSocket())
     throw new Error(`cannot listen on unix:${path}: it exists and is not a socket; remove it or choose another path`)
   const code = await connectionCode(path)
@@ -44,4 +46,13 @@ function connectionCode(path: string): Promise<string | undefined> {
     })
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'no code'))
   })
+}
+
+/** The system's own word for it, EACCES, would send people to look for a mode. */
+function requireFolder(path: string): void {
+  const folder = dirname(path)
+  if (existsSync(folder)) return
+  throw new Error(
+    `cannot listen on unix:${path}: the folder ${folder} does not exist; create it, or mount the volume shared with Envoy`,
+  )
 }

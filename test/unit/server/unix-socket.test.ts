@@ -40,6 +40,12 @@ describe('the file of a Unix socket', () => {
     })
   }
 
+  it('in a folder that is not there is told by the name of the folder', async () => {
+    const missing = join(folder, 'not-mounted', 'authz.sock')
+    const error = await removeStaleSocket(missing).catch((caught: unknown) => caught)
+    expect(String(error)).to.include(`unix:${missing}: the folder ${join(folder, 'not-mounted')} does not exist`)
+  })
+
   it('stays where its owner lives and has no room for one more connection', async () => {
     owner.kill('SIGSTOP')
     let code: string | undefined
