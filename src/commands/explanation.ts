@@ -21,7 +21,7 @@ export function describeOwnToken(
   const [client] = endpoint?.clients ?? []
   const lines = [
     '0. Own token',
-    `grant: ${config.grant}${endpoint === undefined ? '' : ` at ${endpoint.url ?? 'the discovered token_endpoint'}`}`,
+    `grant: ${config.grant}${endpoint === undefined ? '' : ` at ${endpoint.url === undefined ? 'the discovered token_endpoint' : shownUrl(endpoint.url)}`}`,
   ]
   if (client !== undefined) lines.push(`client authentication: ${describeSecurity(client)}`)
   if (endpoint !== undefined && endpoint.scope !== '') lines.push(`scope: ${endpoint.scope}`)
@@ -43,7 +43,7 @@ export function describeSent(keyManager: KeyManagerConfig, token: string): strin
     form.push(`client_id=${security.username}`, 'client_secret=[masked]')
   }
   return `1. Sent
-   POST ${shownUrl(keyManager.introspectUrl ?? '') || `the introspection_endpoint of ${keyManager.discoveryUrl}`}
+   POST ${shownUrl(keyManager.introspectUrl ?? '') || `the introspection_endpoint of ${shownUrl(keyManager.discoveryUrl ?? '')}`}
    authentication: ${describeSecurity(security)}
    form: ${form.join('&')}
 `
@@ -67,6 +67,12 @@ function describeSecurity(security: ClientSecurity): string {
     default:
       return security satisfies never
   }
+}
+
+/** Why no call was made; undefined: one was. */
+export function whyNotSent({ outcome }: Received): string | undefined {
+  if (outcome.kind === 'overloaded' || outcome.kind === 'abandoned') return outcome.kind
+  return outcome.kind === 'unavailable' && outcome.cause === 'rejected' ? outcome.detail : undefined
 }
 
 /** The answer's members as they came, the token itself masked where a server echoes it. */

@@ -14,7 +14,14 @@ import { DEFAULT_FILE, loadConfig } from '../config/load.ts'
 import { createKeyManager, type KeyManager } from '../keymanager/key-manager.ts'
 import { adviseOn } from './advice.ts'
 import { formatProblem } from './check-config.ts'
-import { describeDecision, describeOwnToken, describeReceived, describeSent, type Received } from './explanation.ts'
+import {
+  describeDecision,
+  describeOwnToken,
+  describeReceived,
+  describeSent,
+  type Received,
+  whyNotSent,
+} from './explanation.ts'
 import { CONFIGURATION_OPTIONS, readFlags, SET_HELP, SET_USAGE, usage } from './flags.ts'
 import type { Io } from './io.ts'
 import { readPairs } from './pairs.ts'
@@ -106,7 +113,8 @@ export async function runIntrospect(
     const check = bearerCheck(token, { method, path, host, context })
     const decision = await decide(config, { introspector: watched, clock: systemClock }, check)
     const received = watched.received()
-    if (received === undefined) io.out('Nothing was sent: the request was decided before.\n\n')
+    const notSent = received === undefined ? 'the request was decided before' : whyNotSent(received)
+    if (received === undefined || notSent !== undefined) io.out(`1. Nothing was sent: ${notSent}\n\n`)
     else io.out(`${describeSent(keyManagerConfig, token)}\n${describeReceived(received, token)}\n`)
     io.out(describeDecision(decision))
     const advice = adviseOn(keyManagerConfig, received?.outcome, noToken, isStale)

@@ -120,10 +120,22 @@ scopes = "introspection"
       const io = captureIo('canary-token\n')
       expect(await runIntrospect(['--config', config], {}, io, decide)).to.equal(1)
       expect(io.output()).to.contain('4. What to change').and.match(advice)
+      expect(io.output()).to.contain('1. Nothing was sent: ').and.not.contain('Came back')
       expect(io.output() + io.errors()).not.to.contain('canary')
       expect(keyManager.requests.every(({ path }) => path.endsWith('/token'))).to.equal(true)
     })
   }
+
+  it('shows no query of tokenUrl', async () => {
+    writeFileSync(config, oauth2(keyManager.url).replace('/token"', '/token?apikey=canary-key"'))
+    keyManager.answer({ status: 401, body: { error: 'invalid_client' } })
+    const io = captureIo('canary-token\n')
+    await runIntrospect(['--config', config], {}, io, decide)
+    expect(keyManager.requests[0]?.path).to.contain('canary-key')
+    expect(io.output() + io.errors())
+      .to.contain('/token?[redacted]')
+      .and.not.contain('canary')
+  })
 
   it('says what an inactive answer can mean, and what a 401 does', async () => {
     const inactive = captureIo('canary-token\n')
