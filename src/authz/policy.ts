@@ -11,7 +11,7 @@ import type { RoutePolicy } from './route.ts'
 export interface Requirements {
   /** Layers whose failure denies. */
   readonly enforced: readonly PolicyLayer[]
-  /** The matching rule with `enforce = false`: its failure is only counted. */
+  /** The first rule with `enforce = false` that matches, before the one that is enforced: its failure is only counted. */
   readonly observed: PolicyLayer | undefined
   readonly anonymous: boolean
   /** Known without a token: `no_matching_rule` or `ambiguous_path`. */
@@ -34,10 +34,11 @@ export function createPolicy(settings: PolicySettings): Policy {
   return {
     requirements(check, route) {
       const path = anyRuleHasPaths ? normalisePath(check.path) : ''
-      const rule = path === undefined ? undefined : firstMatch(settings.rules, check, path)
+      const { enforced, observed } = path === undefined ? NO_RULE : match(settings.rules, check, path)
+      const rule = enforced ?? observed
       return {
-        enforced: rule?.enforce === true ? [settings, rule, route] : [settings, route],
-        observed: rule?.enforce === false ? rule : undefined,
+        enforced: enforced === undefined ? [settings, route] : [settings, enforced, route],
+        observed,
         // A written anonymous=false on the route wins over the rule.
         anonymous: route.anonymous ?? rule?.anonymous ?? false,
         refused: refusal(path, rule, settings),
@@ -56,14 +57,35 @@ function refusal(
   return rule === undefined && settings.noMatch === 'deny' ? 'no_matching_rule' : undefined
 }
 
-function firstMatch(rules: readonly PolicyRule[], check: CheckView, path: string): PolicyRule | undefined {
-  if (rules.length === 0) return undefined
+interface Matching {
+  /** The first that matches, rules on trial aside: what is only counted does not take the place of one that protects. */
+  enforced: PolicyRule | undefined
+  /** The first on trial before it. */
+  observed: PolicyRule | undefined
+}
+
+const NO_RULE: Readonly<Matching> = { enforced: undefined, observed: undefined }
+
+function match(rules: readonly PolicyRule[], check: CheckView, path: string): Readonly<Matching> {
+  if (rules.length === 0) return NO_RULE
   const host = bareHost(check.host)
-  return rules.find(
-    (rule) =>
-      (rule.hosts.length === 0 || rule.hosts.some((pattern) => hostMatches(pattern, host))) &&
-      (rule.methods.length === 0 || rule.methods.includes(check.method)) &&
-      (rule.paths.length === 0 || rule.paths.some((pattern) => pathMatches(pattern, path))),
+  const found: Matching = { enforced: undefined, observed: undefined }
+  for (const rule of rules) {
+    if (!covers(rule, check.method, host, path)) continue
+    if (rule.enforce) {
+      found.enforced = rule
+      return found
+    }
+    found.observed ??= rule
+  }
+  return found
+}
+
+function covers(rule: PolicyRule, method: string, host: string, path: string): boolean {
+  return (
+    (rule.hosts.length === 0 || rule.hosts.some((pattern) => hostMatches(pattern, host))) &&
+    (rule.methods.length === 0 || rule.methods.includes(method)) &&
+    (rule.paths.length === 0 || rule.paths.some((pattern) => pathMatches(pattern, path)))
   )
 }
 

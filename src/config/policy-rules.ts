@@ -32,7 +32,7 @@ export function readPolicy(settings: Settings, report: Report): PolicySettings {
 
 /** The first match counts: what stands behind a rule for every request says nothing, though somebody wrote it to protect. */
 function warnOfUnreachable(rules: readonly PolicyRule[], written: readonly unknown[], report: Report): void {
-  const index = rules.findIndex((rule, at) => matchesAll(rule) && !holdsUnread(written[at], rule))
+  const index = rules.findIndex((rule, at) => rule.enforce && matchesAll(rule) && !holdsUnread(written[at], rule))
   const rule = rules[index]
   const behind = rules.slice(index + 1).map(({ name }) => `\`${name}\``)
   if (rule === undefined || behind.length === 0) return

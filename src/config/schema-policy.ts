@@ -38,9 +38,14 @@ export function policyRows(): readonly Row[] {
     row(`${rule}.anonymous`, 'boolean', 'true: no token is fine; a token that is sent must still be good.', {
       default: false,
     }),
-    row(`${rule}.enforce`, 'boolean', 'false: the conditions of this rule are only counted and logged.', {
-      default: true,
-    }),
+    row(
+      `${rule}.enforce`,
+      'boolean',
+      'false: the conditions of this rule are only counted and logged, and the rules behind it are looked at all the same.',
+      {
+        default: true,
+      },
+    ),
   ]
 }
 

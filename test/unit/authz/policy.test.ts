@@ -76,6 +76,17 @@ describe('policy', () => {
     expect(shortfall(asked.enforced, claims())?.reason).to.equal('wrong_audience')
   })
 
+  it('a rule with enforce = false does not take the place of the enforced one behind it, nor stop at another on trial', () => {
+    const trials = [rule({ enforce: false, anonymous: true, clients: ['x'] }), rule({ enforce: false, clients: ['y'] })]
+    const asked = required([...trials, rule({ requiredScopes: ['one'] }), rule({ requiredScopes: ['two'] })], {})
+    expect(asked.anonymous).to.equal(false)
+    expect(shortfall(asked.enforced, claims())).to.deep.equal({ reason: 'insufficient_scope', scope: 'one' })
+    expect(asked.observed?.clients).to.deep.equal(['x'])
+    // Behind the one that counts nothing is looked at; alone it counts as a match.
+    expect(required([rule({}), ...trials], {}).observed).to.equal(undefined)
+    expect(required(trials, {})).to.include({ anonymous: true, refused: undefined })
+  })
+
   it('takes the first reason of the outcome table, whichever layer fails it', () => {
     const asked = required([rule({ clients: ['x'] })], {}, { context: { issuer: 'https://other' } })
     expect(shortfall(asked.enforced, claims())?.reason).to.equal('wrong_issuer')
