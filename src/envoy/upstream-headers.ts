@@ -38,7 +38,7 @@ function isSet(headers: readonly UpstreamHeader[], name: string): boolean {
 
 /**
  * What an allow that sets `names` removes, whether or not the client sent it: every other managed header, what upstreams
- * take for a managed header, and the credentials where the configuration says so or `dropCredentials`. Never a name that
+ * take for a managed header or for the credentials, and the credentials themselves where the configuration says so or `dropCredentials`. Never a name that
  * is set: Envoy removes after it sets.
  */
 export function headersToRemove(
@@ -50,7 +50,10 @@ export function headersToRemove(
   for (const { header } of rules.upstreamHeaders) removed.add(header)
   for (const header of rules.managedHeaders) removed.add(header)
   for (const header of [...removed]) for (const spelling of spellingsOf(header)) removed.add(spelling)
-  if (rules.credentials.remove || dropCredentials) removed.add(rules.credentials.header)
+  const { header, remove } = rules.credentials
+  // What reads like the credentials was never looked at.
+  for (const spelling of spellingsOf(header)) if (spelling !== header) removed.add(spelling)
+  if (remove || dropCredentials) removed.add(header)
   return [...removed].filter((name) => !names.has(name) && !name.startsWith(':') && name !== 'host')
 }
 
