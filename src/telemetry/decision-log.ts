@@ -47,6 +47,7 @@ export interface DecisionLog {
 }
 
 interface Window {
+  readonly of: { readonly reason: Reason; readonly would_deny?: Reason }
   startedAtMs: number
   written: number
   suppressed: number
@@ -58,25 +59,29 @@ export function createDecisionLog(
   dependencies: { readonly log: Log; readonly clock: Clock },
 ): DecisionLog {
   const { log, clock } = dependencies
-  const windows = new Map<Reason, Window>()
+  const denies = new Map<Reason, Window>()
+  /** By the reason for which a rule with `enforce = false` would have denied: the denies' lines are theirs alone. */
+  const trials = new Map<Reason, Window>()
   const ring: RecentDeny[] = []
   let next = 0
   let current = settings
 
-  function writeSuppressed(reason: Reason, window: Window): void {
+  function writeSuppressed(window: Window): void {
     if (window.suppressed === 0) return
-    log.info('decisions_suppressed', { reason, suppressed: window.suppressed })
+    log.info('decisions_suppressed', { ...window.of, suppressed: window.suppressed })
     window.suppressed = 0
   }
 
-  function mayWrite(reason: Reason): boolean {
+  function mayWrite(of: Window['of']): boolean {
     const nowMs = clock.monotonicMs()
-    let window = windows.get(reason)
+    const key = of.would_deny ?? of.reason
+    const windows = of.would_deny === undefined ? denies : trials
+    let window = windows.get(key)
     if (window === undefined) {
-      window = { startedAtMs: nowMs, written: 0, suppressed: 0 }
-      windows.set(reason, window)
+      window = { of, startedAtMs: nowMs, written: 0, suppressed: 0 }
+      windows.set(key, window)
     } else if (nowMs - window.startedAtMs >= WINDOW_MS) {
-      writeSuppressed(reason, window)
+      writeSuppressed(window)
       window.startedAtMs = nowMs
       window.written = 0
     }
@@ -88,7 +93,7 @@ export function createDecisionLog(
     if (window.suppressed === 1) {
       // The flood may end within this second: then nobody else would write the count.
       const closing = window
-      clock.after(window.startedAtMs + WINDOW_MS - nowMs, () => writeSuppressed(reason, closing))
+      clock.after(window.startedAtMs + WINDOW_MS - nowMs, () => writeSuppressed(closing))
     }
     return false
   }
@@ -103,11 +108,12 @@ export function createDecisionLog(
       if (!decision.allow) {
         const entry = describe(check, decision, decisionId, durationMs)
         remember(entry)
-        if (mayWrite(decision.reason)) log.info('decision', entry)
+        if (mayWrite({ reason: decision.reason })) log.info('decision', entry)
         return
       }
       const wouldDeny = decision.reason === 'allowed' ? decision.wouldDeny : undefined
-      const wanted = current.allow || (wouldDeny !== undefined && mayWrite(wouldDeny))
+      const wanted =
+        current.allow || (wouldDeny !== undefined && mayWrite({ reason: 'allowed', would_deny: wouldDeny }))
       if (wanted) log.info('decision', describe(check, decision, decisionId, durationMs))
     },
     configure(settings) {
@@ -123,7 +129,7 @@ export function createDecisionLog(
     },
     find: (decisionId) => ring.find((entry) => entry.decision_id === decisionId),
     flush() {
-      for (const [reason, window] of windows) writeSuppressed(reason, window)
+      for (const window of [...denies.values(), ...trials.values()]) writeSuppressed(window)
     },
   }
 }
@@ -145,9 +151,9 @@ function describe(check: CheckView, decision: Decision, decisionId: string, dura
   }
 }
 
-/** A query or fragment may carry `access_token=`. */
+/** A query or fragment may carry `access_token=`, to servers that decode first an encoded one too. */
 function withoutQuery(path: string): string {
-  const end = path.search(/[?#]/)
+  const end = path.search(/[?#]|%(?:3f|23)/i)
   return end < 0 ? path : copyOf(path, Math.min(end, TEXT_LIMIT + 1))
 }
 

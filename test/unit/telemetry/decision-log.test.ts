@@ -62,6 +62,14 @@ describe('the decision log', () => {
     ])
   })
 
+  it('shows no query that is encoded either: a server that decodes first reads it as one', () => {
+    const { decisions, lines } = deciding()
+    for (const mark of ['?', '#', '%3F', '%3f', '%23'])
+      decisions.record(checkView({ path: `/orders${mark}access_token=canary` }), denied('ambiguous_path'), 'id', 1)
+    expect(JSON.stringify([lines, decisions.recent()])).to.not.include('canary')
+    expect(decisions.recent().map(({ path }) => path)).to.deep.equal(Array(5).fill('/orders'))
+  })
+
   it('is silent about allows, unless asked', () => {
     const { decisions, lines } = deciding()
     decisions.record(checkView(), ALLOWED, 'id-1', 1)
@@ -76,6 +84,20 @@ describe('the decision log', () => {
     const { decisions, lines } = deciding()
     decisions.record(checkView(), { ...ALLOWED, wouldDeny: 'insufficient_scope' }, 'id-1', 1)
     expect(lines[0]).to.include({ decision: 'allow', would_deny: 'insufficient_scope' })
+  })
+
+  it('counts what a rule with enforce = false let pass apart from the denies', () => {
+    const { decisions, lines, advance } = deciding()
+    for (let count = 0; count < 5; count += 1)
+      decisions.record(checkView(), { ...ALLOWED, wouldDeny: 'insufficient_scope' }, `id-${count}`, 1)
+    for (let count = 0; count < 5; count += 1)
+      decisions.record(checkView(), denied('insufficient_scope'), `id-1${count}`, 1)
+    expect(lines.map(({ decision }) => decision)).to.deep.equal(['allow', 'allow', 'deny', 'deny'])
+    advance(1000)
+    expect(lines.slice(4)).to.deep.equal([
+      { event: 'decisions_suppressed', reason: 'allowed', would_deny: 'insufficient_scope', suppressed: 3 },
+      { event: 'decisions_suppressed', reason: 'insufficient_scope', suppressed: 3 },
+    ])
   })
 
   it('writes at most maxDenyPerSecond lines per reason and second, then one with the suppressed count', () => {
