@@ -46,6 +46,7 @@ export function createCheckService(config: Config, dependencies: CheckServiceDep
   const decisions = createDecisionLog(config.log, { log, clock })
   const health = createHealth()
   let graph = buildGraph(config, undefined, dependencies)
+  graph.client.takeOver()
   metrics.cacheEntries(() => graph.memory.active.size() + graph.memory.inactive.size())
   const pipeline = () => graph.pipeline
   const { decisionIdPrefix } = dependencies

@@ -287,7 +287,8 @@ export interface Log {
 export interface IntrospectionMetrics {
   /** One outcome of `microgw_introspections_total`; `seconds` is undefined where no call was made. */
   introspection(outcome: 'active' | 'inactive' | 'malformed' | UnavailableKind, seconds: number | undefined): void
-  introspectionsInFlight(count: number): void
+  /** 1 where one is sent, -1 where it is done: those of a replaced configuration count too. */
+  introspectionsInFlight(delta: number): void
   breaker(state: 'closed' | 'open' | 'half_open'): void
 }
 

@@ -37,6 +37,8 @@ export interface KeyManagerClient extends Introspector {
   /** After the first own token: introspects one random token past queue, breaker and metrics. Never rejects. */
   probe(): Promise<ProbeResult>
   status(): KeyManagerStatus
+  /** Its configuration is in force: the metric of the breaker is this one's, until it is closed. */
+  takeOver(): void
   /**
    * Calls under way, queued or waiting for the own token are answered, which is waited for no longer than
    * `keyManager.timeout`, with an own token 5 s more; then the connections are closed behind what is left.
@@ -89,6 +91,7 @@ export function createIntrospector(
   })
   let throttledUntilMs = Number.NEGATIVE_INFINITY
   let closed: Promise<void> | undefined
+  let isInForce = false
   let whenPlaceIsFree: () => void = () => undefined
 
   const breaker = createBreaker({
@@ -96,11 +99,12 @@ export function createIntrospector(
     openForMs: settings.breaker.openForMs,
     now: clock.monotonicMs,
     onChange(state) {
+      // What calls of a replaced configuration still find is nobody's state any more.
+      if (!isInForce) return
       metrics.breaker(state)
       log.warn('breaker_changed', { state, keyManager: settings.name, lastError: failures.last() })
     },
   })
-  metrics.breaker(breaker.state)
 
   /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
   const call = (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
@@ -172,7 +176,7 @@ export function createIntrospector(
     let admission: Admission | undefined
     places.inFlight += 1
     try {
-      metrics.introspectionsInFlight(places.inFlight)
+      metrics.introspectionsInFlight(1)
       admission = breaker.admit()
       if (admission.admitted) {
         const sentAtMs = clock.monotonicMs()
@@ -186,7 +190,7 @@ export function createIntrospector(
     places.inFlight -= 1
     try {
       if (admission?.admitted) breaker.settle(admission.probe, verdict, admission.opening)
-      metrics.introspectionsInFlight(places.inFlight)
+      metrics.introspectionsInFlight(-1)
     } catch {
       outcome = UNEXPECTED
     }
@@ -271,7 +275,12 @@ export function createIntrospector(
         ...lastCalls.told(),
       }
     },
+    takeOver() {
+      isInForce = true
+      metrics.breaker(breaker.state)
+    },
     close() {
+      isInForce = false
       closed ??= finished().then(() => clients.close())
       return closed
     },

@@ -15,7 +15,7 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
   status(): KeyManagerStatus & { readonly ownToken: OwnTokenStatus | undefined; readonly discovery: string | undefined }
   /** For the next configuration: the own token outlives a reload that keeps its grant. */
   readonly ownToken: OwnTokenOfGrant | undefined
-  /** Called once its configuration is in force: the own token it took over uses its secrets, files and addresses. */
+  /** Called once its configuration is in force: metrics show its state, the own token it took over uses its secrets, files and addresses. */
   takeOver(): void
   /** Connections close behind the calls under way. `keepOwnToken`: the next one took it over. */
   close(keepOwnToken?: boolean): Promise<void>
@@ -62,7 +62,7 @@ export function createKeyManager(
   dependencies: KeyManagerDependencies,
   before?: KeyManager,
 ): KeyManager {
-  const { clock, log } = dependencies
+  const { clock, log, metrics } = dependencies
   const { security, proxy } = config
   const tls = dependencies.tls ?? readKeyManagerTls(config)
   const discovery =
@@ -95,7 +95,11 @@ export function createKeyManager(
     introspect: introspector.introspect,
     probe: introspector.probe,
     ownToken,
-    takeOver: () => held?.takeOver(),
+    takeOver() {
+      introspector.takeOver()
+      if (held === undefined) metrics.ownTokenExpiresAt(undefined)
+      else held.takeOver()
+    },
     status: () => ({
       ...introspector.status(),
       ownToken: ownToken?.token.status(),

@@ -334,7 +334,7 @@ export function createMetrics(): Metrics {
       introspectionsBy(outcome).count += 1
       if (seconds !== undefined) introspectionDuration.observe(seconds)
     },
-    introspectionsInFlight: (count) => introspectionsInFlight.set(count),
+    introspectionsInFlight: (delta) => introspectionsInFlight.inc(delta),
     breaker: setBreaker,
     ownTokenRenewal: (grant, outcome) => renewals.inc({ grant, outcome }),
     ownTokenExpiresAt: (wallMs) => ownTokenExpiry.set((wallMs ?? 0) / 1000),

@@ -63,6 +63,7 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
     },
   })
   let inForce = prepare(bound, undefined)
+  inForce.client.takeOver()
   putTokenInForce()
   const configuration = keepConfiguration({ loaded, load, apply, metrics, log, clock })
   const view = createMergedView({ pool, metrics, ownStatus })

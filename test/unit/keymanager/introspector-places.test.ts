@@ -24,6 +24,7 @@ function setUp(maxInFlight: number) {
   const answers: ((result: HttpResult) => void)[] = []
   let flight = Promise.withResolvers<Taken>()
   let taken: Taken | Promise<Taken> = flight.promise
+  let inFlight = 0
   let most = 0
   const ownToken = ownTokenOf(() => taken)
   const settings = keyManagerSettings('http://127.0.0.1:1/introspect', {
@@ -36,7 +37,8 @@ function setUp(maxInFlight: number) {
     log,
     metrics: {
       introspection: () => undefined,
-      introspectionsInFlight: (inFlight) => {
+      introspectionsInFlight: (delta) => {
+        inFlight += delta
         most = Math.max(most, inFlight)
       },
       breaker: () => undefined,

@@ -67,6 +67,24 @@ describe('the key manager of one configuration after another', () => {
     ])
   })
 
+  it('shows the expiry of the own token that is in force, and none where the next configuration has none', async () => {
+    const shown: (number | undefined)[] = []
+    const metrics = { ...uncounted, ownTokenExpiresAt: (atMs: number | undefined) => void shown.push(atMs) }
+    const start = (text: string, before?: KeyManager): KeyManager => {
+      const one = createKeyManager(loadWell(text).keyManager, { ...dependencies, metrics }, before)
+      made.push(one)
+      return one
+    }
+    const first = start(oauth2Config(authority, 'clientCredential'))
+    first.takeOver()
+    await first.ownToken?.token.take()
+    expect(shown.at(-1)).to.be.a('number')
+    start(`[keyManager]\nexternal = true\nintrospectUrl = "${authority.introspectUrl}"
+[keymanager.security.none]\nenabled = true\n`).takeOver()
+    expect(shown.at(-1)).to.equal(undefined)
+    await first.close()
+  })
+
   const withStateFile = (text: string, name = 'state.json'): string =>
     text.replace('refreshUrl =', `stateFile = "${join(folder, name)}"\nrefreshUrl =`)
   const sent = (): (string | null)[] => authority.tokenRequests.map(({ form }) => form.get('refresh_token'))

@@ -73,6 +73,7 @@ export function observe(url: string, changes: Partial<KeyManagerConfig> = {}, cl
       breaker: (state) => breakerStates.push(state),
     },
   })
+  client.takeOver()
   return {
     client,
     counted,
