@@ -58,7 +58,7 @@ export function createCheckService(config: Config, dependencies: CheckServiceDep
     try {
       server.renewTls(tls)
     } catch (error) {
-      void built.client.close(built.client.ownToken === graph.client.ownToken)
+      void built.client.close(graph.client)
       throw error
     }
   }
@@ -77,7 +77,7 @@ export function createCheckService(config: Config, dependencies: CheckServiceDep
       log.setLevel(next.log.level)
       decisions.configure(next.log)
       // Calls under way keep the old graph; its connections close behind them.
-      void before.client.close(built.client.ownToken === before.client.ownToken)
+      void before.client.close(built.client)
     },
     status: (known) => ({
       version: VERSION,

@@ -12,11 +12,11 @@ import type {
   Log,
 } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'
-import { type Admission, createBreaker, type Verdict } from '../net/breaker.ts'
+import type { Admission, Verdict } from '../net/breaker.ts'
 import type { PostClient } from '../net/http.ts'
 import type { TlsOptions } from '../net/tls.ts'
+import { type CallGate, createCallGate } from './call-gate.ts'
 import type { Endpoints } from './discovery.ts'
-import { createFailureLog } from './failure-log.ts'
 import { createInactiveAlarm } from './inactive-alarm.ts'
 import { createIntrospectionClients } from './introspection-clients.ts'
 import {
@@ -37,8 +37,6 @@ export interface KeyManagerClient extends Introspector {
   /** After the first own token: introspects one random token past queue, breaker and metrics. Never rejects. */
   probe(): Promise<ProbeResult>
   status(): KeyManagerStatus
-  /** Its configuration is in force: the metric of the breaker is this one's, until it is closed. */
-  takeOver(): void
   /**
    * Calls under way, queued or waiting for the own token are answered, which is waited for no longer than
    * `keyManager.timeout`, with an own token 5 s more; then the connections are closed behind what is left.
@@ -64,6 +62,8 @@ export interface IntrospectorDependencies {
   readonly http?: PostClient
   /** Default: read from the files of `keyManager.tls`. */
   readonly tls?: TlsOptions
+  /** In place of one of its own: of an introspector before, which asked the same key manager. */
+  readonly gate?: CallGate
   /** With `own_token`; where it is missing nothing is sent. */
   readonly ownToken?: OwnToken | undefined
   /** Where no `introspectUrl` is written. */
@@ -83,28 +83,15 @@ export function createIntrospector(
   const { security } = settings
   const clients = createIntrospectionClients(settings, dependencies)
   const post = createIntrospectionRequest(settings, clients, clock)
-  const failures = createFailureLog(log, clock)
+  const gate = dependencies.gate ?? createCallGate(settings, dependencies)
+  const { breaker } = gate
   const noteInactive = createInactiveAlarm(log)
   const lastCalls = createLastCalls(clock)
   const places = createPlaces(settings.maxInFlight, ({ token, interest, resolve }) => {
     void begin(token, interest).then(resolve)
   })
-  let throttledUntilMs = Number.NEGATIVE_INFINITY
   let closed: Promise<void> | undefined
-  let isInForce = false
   let whenPlaceIsFree: () => void = () => undefined
-
-  const breaker = createBreaker({
-    failures: settings.breaker.failures,
-    openForMs: settings.breaker.openForMs,
-    now: clock.monotonicMs,
-    onChange(state) {
-      // What calls of a replaced configuration still find is nobody's state any more.
-      if (!isInForce) return
-      metrics.breaker(state)
-      log.warn('breaker_changed', { state, keyManager: settings.name, lastError: failures.last() })
-    },
-  })
 
   /** Product P22: an own token that is refused is renewed once, and the call repeated once. */
   const call = (token: string, held: Held | undefined, trace?: CheckTrace): Promise<Introspected> => {
@@ -189,8 +176,8 @@ export function createIntrospector(
     }
     places.inFlight -= 1
     try {
-      if (admission?.admitted) breaker.settle(admission.probe, verdict, admission.opening)
       metrics.introspectionsInFlight(-1)
+      if (admission?.admitted) breaker.settle(admission.probe, verdict, admission.opening)
     } catch {
       outcome = UNEXPECTED
     }
@@ -218,12 +205,9 @@ export function createIntrospector(
 
   /** What log, metrics and pause learn from an outcome. */
   const note = (outcome: Introspected, tookMs: number): void => {
-    failures.note(outcome)
+    gate.note(outcome)
     noteInactive(outcome)
     lastCalls.note(outcome, tookMs)
-    if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') {
-      throttledUntilMs = Math.max(throttledUntilMs, clock.monotonicMs() + outcome.retryAfterMs)
-    }
     metrics.introspection(label(outcome), tookMs / 1_000)
   }
 
@@ -234,17 +218,20 @@ export function createIntrospector(
 
   /** Why no call may go out now: asked on arrival and again when it is a call's turn. */
   const refusal = (): Introspected | undefined => {
-    const throttledMs = throttledUntilMs - clock.monotonicMs()
-    if (throttledMs > 0) return reject('the key manager asked for fewer calls (429)', throttledMs)
-    const openMs = breaker.refusesForMs()
-    return openMs > 0 ? reject('the breaker is open', openMs) : undefined
+    const refused = gate.refusal()
+    return refused === undefined ? undefined : reject(refused.detail, refused.forMs)
   }
 
   const callByProbe = async (token: string): Promise<Introspected> => {
     await ownToken?.obtained
     const taken = await ownToken?.take()
     if (taken?.kind === 'unavailable') return noCall(taken.detail, taken.retryAfterMs)
-    return call(token, taken?.token)
+    const refused = gate.refusal()
+    if (refused !== undefined) return noCall(refused.detail, refused.forMs)
+    const outcome = await call(token, taken?.token)
+    // It counts in no figure; that fewer calls are asked for holds all the same.
+    if (outcome.kind === 'unavailable' && outcome.cause === 'throttled') gate.note(outcome)
+    return outcome
   }
 
   return {
@@ -265,22 +252,17 @@ export function createIntrospector(
     },
     probe: () => probeKeyManager(callByProbe, security, clock),
     status() {
-      const pausedMs = Math.max(throttledUntilMs - clock.monotonicMs(), breaker.refusesForMs())
+      const pausedMs = gate.refusal()?.forMs
       return {
         breaker: breaker.state,
         inFlight: places.inFlight,
         waiting: places.waiting,
-        lastError: failures.last(),
-        pausedForMs: pausedMs > 0 ? Math.ceil(pausedMs) : undefined,
+        lastError: gate.lastError(),
+        pausedForMs: pausedMs === undefined ? undefined : Math.ceil(pausedMs),
         ...lastCalls.told(),
       }
     },
-    takeOver() {
-      isInForce = true
-      metrics.breaker(breaker.state)
-    },
     close() {
-      isInForce = false
       closed ??= finished().then(() => clients.close())
       return closed
     },

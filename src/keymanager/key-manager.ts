@@ -5,20 +5,28 @@ import type { Clock, IntrospectionMetrics, Log, OwnTokenMetrics } from '../authz
 import type { ClientMethod, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
+import { type CallGate, createCallGate } from './call-gate.ts'
 import { createDiscovery } from './discovery.ts'
 import { createGrants } from './grants.ts'
 import { createIntrospector, type KeyManagerClient, type KeyManagerStatus } from './introspector.ts'
 import { createOwnToken, type Held, type OwnToken, type OwnTokenStatus } from './own-token.ts'
 import { createRefreshState } from './refresh-state.ts'
 
-export interface KeyManager extends Omit<KeyManagerClient, 'status'> {
+export interface KeyManager extends Omit<KeyManagerClient, 'status' | 'close'> {
   status(): KeyManagerStatus & { readonly ownToken: OwnTokenStatus | undefined; readonly discovery: string | undefined }
   /** For the next configuration: the own token outlives a reload that keeps its grant. */
   readonly ownToken: OwnTokenOfGrant | undefined
   /** Called once its configuration is in force: metrics show its state, the own token it took over uses its secrets, files and addresses. */
   takeOver(): void
-  /** Connections close behind the calls under way. `keepOwnToken`: the next one took it over. */
-  close(keepOwnToken?: boolean): Promise<void>
+  /** Connections close behind the calls under way; what `successor` took over stays. */
+  close(successor?: KeyManager): Promise<void>
+  /** For the next configuration: what is known of the key manager outlives a reload that asks the same one. */
+  readonly known: Known
+}
+
+interface Known {
+  readonly config: KeyManagerConfig
+  readonly gate: CallGate
 }
 
 interface OwnTokenOfGrant {
@@ -85,9 +93,13 @@ export function createKeyManager(
         ? { own: { grant: {}, token: dependencies.ownToken }, takeOver: () => undefined }
         : holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
   const ownToken = held?.own
+  // Secrets aside, which compare equal: another one makes it no other key manager.
+  const isSame = before !== undefined && isDeepStrictEqual(before.known.config, config)
+  const gate = isSame ? before.known.gate : createCallGate(config, dependencies)
   const introspector = createIntrospector(config, {
     ...dependencies,
     tls,
+    gate,
     ownToken: ownToken?.token,
     endpoints: discovery === undefined ? undefined : () => discovery.endpoints(),
   })
@@ -96,7 +108,7 @@ export function createKeyManager(
     probe: introspector.probe,
     ownToken,
     takeOver() {
-      introspector.takeOver()
+      gate.takeOver()
       if (held === undefined) metrics.ownTokenExpiresAt(undefined)
       else held.takeOver()
     },
@@ -105,9 +117,11 @@ export function createKeyManager(
       ownToken: ownToken?.token.status(),
       discovery: discovery?.lastError(),
     }),
-    async close(keepOwnToken = false) {
+    known: { config, gate },
+    async close(successor) {
       discovery?.close()
-      if (!keepOwnToken) ownToken?.token.close()
+      if (successor?.known.gate !== gate) gate.close()
+      if (successor?.ownToken !== ownToken) ownToken?.token.close()
       await introspector.close()
     },
   }

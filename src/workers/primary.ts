@@ -145,7 +145,7 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
     await pool.reconfigure()
     // Only now: until then a worker may have asked for the own token of the old one.
     relay.swapped()
-    void before.client.close(inForce.client.ownToken === before.client.ownToken)
+    void before.client.close(inForce.client)
     return inForce.client
   }
 

@@ -365,7 +365,7 @@ export function openWorld(
       reloads += 1
       const before = keyManager
       keyManager = create(configure(), dependencies, before)
-      follow(before.close(keyManager.ownToken === before.ownToken))
+      follow(before.close(keyManager))
     },
     answerToken(answer, seconds) {
       tokenAnswer = answer

@@ -57,43 +57,6 @@ describe('an introspector that is closed', () => {
     while (keyManager.openConnections > 0) await new Promise(setImmediate)
   })
 
-  it('no longer speaks for the breaker, and its calls still count as in flight', async () => {
-    const states: string[] = []
-    const logged: string[] = []
-    let inFlight = 0
-    const shared = {
-      introspection() {},
-      introspectionsInFlight(delta: number) {
-        inFlight += delta
-      },
-      breaker: (state: string) => void states.push(state),
-    }
-    const said = { ...log, warn: (event: string) => void logged.push(event) }
-    const settings = keyManagerSettings(keyManager.url, { breaker: { failures: 1, openForMs: 60_000 } })
-    const create = () => createIntrospector(settings, { clock: systemClock, log: said, metrics: shared })
-    client = create()
-    client.takeOver()
-    const old = client
-    const late = ask('late')
-    await arrived(1)
-    client = create()
-    expect(states, 'one that is not in force yet').to.deep.equal(['closed'])
-    client.takeOver()
-    const closed = old.close()
-    const fresh = ask('fresh')
-    await arrived(2)
-    expect(inFlight).to.equal(2)
-    answers[0]?.({ status: 500 })
-    expect(await late).to.equal('unavailable/server_error')
-    expect(old.status().breaker).to.equal('open')
-    answers[1]?.(ACTIVE_ANSWER)
-    expect(await fresh).to.equal('active')
-    expect(states).to.deep.equal(['closed', 'closed'])
-    expect(logged).to.not.include('breaker_changed')
-    expect(inFlight).to.equal(0)
-    await closed
-  })
-
   it('answers what waits for the own token', async () => {
     const flight = Promise.withResolvers<Taken>()
     open(

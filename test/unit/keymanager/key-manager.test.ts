@@ -57,7 +57,7 @@ describe('the key manager of one configuration after another', () => {
     await second.ownToken?.token.take()
     while (second.status().ownToken?.state !== 'fresh') await new Promise(setImmediate)
     second.takeOver()
-    await first.close(true)
+    await first.close(second)
     await renewed()
     expect(secretOf(2)).to.contain('changed')
     expect(authority.tokenRequests.map(({ form }) => form.get('refresh_token'))).to.deep.equal([

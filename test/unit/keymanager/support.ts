@@ -3,6 +3,7 @@ import type { Clock, Interest, Introspected } from '../../../src/authz/ports.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { ClientSecurity, KeyManagerConfig, KeyManagerTls } from '../../../src/config/config.ts'
 import { Secret } from '../../../src/config/secret.ts'
+import { createCallGate } from '../../../src/keymanager/call-gate.ts'
 import { createIntrospector, type KeyManagerClient } from '../../../src/keymanager/introspector.ts'
 import type { OwnToken, Taken } from '../../../src/keymanager/own-token.ts'
 import type { HttpResult } from '../../../src/net/http.ts'
@@ -64,16 +65,19 @@ export function observe(url: string, changes: Partial<KeyManagerConfig> = {}, cl
   const line = (event: string, fields?: Readonly<Record<string, unknown>>): void => {
     logged.push(JSON.stringify({ event, ...fields }))
   }
-  const client = createIntrospector(keyManagerSettings(url, changes), {
+  const settings = keyManagerSettings(url, changes)
+  const dependencies = {
     clock,
     log: { debug: line, info: line, warn: line, error: line },
     metrics: {
-      introspection: (outcome) => counted.push(outcome),
+      introspection: (outcome: string) => counted.push(outcome),
       introspectionsInFlight: () => undefined,
-      breaker: (state) => breakerStates.push(state),
+      breaker: (state: string) => breakerStates.push(state),
     },
-  })
-  client.takeOver()
+  }
+  const gate = createCallGate(settings, dependencies)
+  gate.takeOver()
+  const client = createIntrospector(settings, { ...dependencies, gate })
   return {
     client,
     counted,
