@@ -281,6 +281,13 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     }
     log.warn('own_token_refused', { detail: 'the key manager refused our token: renewing it once' })
     afterRefusal = true
+    // A failed attempt and a 429 hold for this one too (P21).
+    const untilMs = Math.max(throttledUntilMs, failedAtMs + LEAST_BETWEEN_RENEWALS_MS)
+    if (untilMs > nowMs) {
+      state = { kind: 'failed', untilMs }
+      schedule(untilMs - nowMs)
+      return
+    }
     state = { kind: 'none' }
     attempt()
   }
