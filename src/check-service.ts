@@ -73,6 +73,7 @@ export function createCheckService(config: Config, dependencies: CheckServiceDep
       const built = buildGraph(next, before, { clock, metrics, log, given })
       renewTls(tls, built)
       graph = built
+      before.retire()
       built.client.takeOver()
       log.setLevel(next.log.level)
       decisions.configure(next.log)

@@ -31,6 +31,8 @@ export interface Graph {
   readonly client: KeyManager
   readonly memory: AnswerMemory
   readonly pipeline: Pipeline
+  /** Another has taken its place: Checks under way are answered, active answers remembered no more. */
+  retire(): void
 }
 
 /** What outlives a configuration, and what another process holds for this one. */
@@ -84,6 +86,7 @@ export function buildGraph(config: Config, before: Graph | undefined, dependenci
     config,
     client,
     memory,
+    retire: cache.retire,
     pipeline: {
       decode: createCheckDecoder({ credentialsHeader: config.credentials.header }),
       authorizer: authorizerOf(config, { introspector: client, cache, clock, metrics }, given?.clientIdentity),

@@ -135,12 +135,11 @@ export function createAnswers(
   async function fly(token: string, flight: Flight, maxAgeMs: number | undefined): Promise<void> {
     let found = UNEXPECTED
     try {
-      const askedAtMs = clock.monotonicMs()
       const shared = cache.load === undefined ? undefined : await cache.load(flight.key)
       found =
         shared !== undefined && fresh(shared, maxAgeMs)
           ? { ok: true, answer: shared, cache: 'shared_hit' }
-          : remember(flight.key, await introspector.introspect(token, flight), askedAtMs)
+          : remember(flight.key, await introspector.introspect(token, flight))
     } catch {
       // Ports promise not to reject; where one does, fail closed.
     }
@@ -148,7 +147,7 @@ export function createAnswers(
     flight.land(found)
   }
 
-  function remember(key: string, result: Introspected, askedAtMs: number): Found {
+  function remember(key: string, result: Introspected): Found {
     if (result.kind === 'abandoned') return LATE
     if (result.kind !== 'active' && result.kind !== 'inactive') return { ok: false, failure: result }
     const answer =
@@ -156,7 +155,7 @@ export function createAnswers(
         ? activeAnswer(result.claims, clock.wallMs(), clock.monotonicMs(), settings)
         : inactiveAnswer(clock.monotonicMs(), settings)
     // With a life of 0 too: it replaces an older answer, which it contradicts or outdates.
-    cache.remember(key, answer, askedAtMs)
+    cache.remember(key, answer)
     return { ok: true, answer, cache: 'miss' }
   }
 

@@ -152,12 +152,10 @@ export interface AnswerCache {
   /** The shared store, bounded by `storeTimeout`; undefined where none is configured. */
   readonly load: ((key: string) => Promise<Answer | undefined>) | undefined
   /**
-   * All tiers; replaces what was there, with nothing where `lifeMs` is 0. An active answer does not replace an inactive one
-   * that came after it was asked for, at `askedAtMs` (monotonic; default: when it came): around a reload two
-   * configurations may ask for one token at once.
+   * All tiers; replaces what was there, with nothing where `lifeMs` is 0.
    * Readable by `peek` before the next request is read; never awaited, never throws.
    */
-  remember(key: string, answer: Answer, askedAtMs?: number): void
+  remember(key: string, answer: Answer): void
 }
 
 /** A layer of policy: each part must hold by itself; an empty list or undefined asks for nothing. */

@@ -29,10 +29,19 @@ export function createAnswerMemory(settings: AnswerCacheSettings): AnswerMemory 
   }
 }
 
+export interface RetirableCache extends AnswerCache {
+  /**
+   * A reload has replaced its configuration. Two may then ask for one token at once: an active answer that the older one
+   * still waits for is not remembered any more, whatever the newer one was told; a refusal is.
+   */
+  retire(): void
+}
+
 export function createAnswerCache(
   memory: AnswerMemory,
   { clock, metrics }: { readonly clock: Clock; readonly metrics: CacheMetrics },
-): AnswerCache {
+): RetirableCache {
+  let isRetired = false
   const writers = { active: keyvOver(memory.active, metrics), inactive: keyvOver(memory.inactive, metrics) }
 
   const alive = (answer: Answer): boolean => {
@@ -58,11 +67,11 @@ export function createAnswerCache(
   return {
     load: undefined,
     peek: (key) => read(memory.active, key) ?? read(memory.inactive, key),
-    remember(key, answer, askedAtMs = answer.storedAtMs) {
-      if (answer.active) {
-        const refused = memory.inactive.get(key)
-        if (refused !== undefined && refused.storedAtMs > askedAtMs) return
-      }
+    retire() {
+      isRetired = true
+    },
+    remember(key, answer) {
+      if (isRetired && answer.active) return
       // Keyv 5.6: a time to live of 0 or NaN would be for ever.
       const isKept = answer.lifeMs >= 1
       // The older answer goes first, even where nothing takes its place: a token now inactive is served no longer.
