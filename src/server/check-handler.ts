@@ -42,7 +42,8 @@ function deny(reason: 'internal_error' | 'key_manager_unavailable', detail: stri
 const INTERNAL_ERROR = deny('internal_error', 'an exception while deciding')
 const TOO_LATE = deny('key_manager_unavailable', 'decided after the deadline of the caller')
 const STOPPED = deny('key_manager_unavailable', 'the sidecar stops')
-const CANCELLED = deny('key_manager_unavailable', 'cancelled by the caller')
+/** Nobody receives it; it is no error of anybody's, and no outage that Envoy could be told of. */
+const CANCELLED: Denied = { ...deny('key_manager_unavailable', 'cancelled by the caller'), isOutage: false }
 
 /** Apart from where it is used: what it closes over lives as long as the stream, and that need not be the whole Check. */
 function tellOfCancellation(call: ServerUnaryCall<Buffer, Buffer>, cancellation: Cancellation): void {
@@ -119,8 +120,9 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     let decision = decided
     let reply = encode(graph, decision, decisionId)
     const answeredAtMs = clock.monotonicMs()
-    if (decision.allow && (call.cancelled || answeredAtMs > callerDeadlineAtMs)) {
-      decision = call.cancelled ? CANCELLED : TOO_LATE
+    const isCancelled = call.cancelled && (decision.allow || decision.reason === 'key_manager_unavailable')
+    if (isCancelled || (decision.allow && answeredAtMs > callerDeadlineAtMs)) {
+      decision = isCancelled ? CANCELLED : TOO_LATE
       reply = encode(graph, decision, decisionId)
     }
     if (reply === undefined) {
@@ -129,6 +131,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     }
     callback(null, reply)
     try {
+      if (isCancelled) metrics.checkCancelled()
       record(check, decision, decisionId, answeredAtMs - arrivedAtMs, graph.unavailable, trace)
     } catch (thrown) {
       report('record', thrown)

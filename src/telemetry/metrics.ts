@@ -48,6 +48,8 @@ export interface Metrics extends IntrospectionMetrics, OwnTokenMetrics, CacheMet
   check(decision: 'allow' | 'deny' | 'error', reason: Reason, cache: CacheResult, seconds: number): void
   /** A rule with `enforce = false` would have denied. */
   wouldDeny(reason: Reason): void
+  /** Besides `check`: its caller left before the answer. */
+  checkCancelled(): void
   checksInFlight(delta: 1 | -1): void
   /** `count` is called at each scrape; the last one given counts. */
   cacheEntries(count: () => number): void
@@ -218,6 +220,12 @@ export function createMetrics(): Metrics {
   const durationBy = children((cache) => durations.tally({ cache }))
   Object.keys(CACHE_RESULTS).forEach(durationBy)
 
+  const cancelled = new Counter({
+    name: 'microgw_checks_cancelled_total',
+    help: 'Checks whose caller left before their answer; they count as denied with key_manager_unavailable too.',
+    registers,
+  })
+
   const inFlight = new Gauge({
     name: 'microgw_checks_in_flight',
     help: 'Checks waiting for an answer.',
@@ -329,6 +337,7 @@ export function createMetrics(): Metrics {
       durationBy(cache).observe(seconds)
     },
     wouldDeny: (reason) => wouldDeny.inc({ reason }),
+    checkCancelled: () => cancelled.inc(),
     checksInFlight: (delta) => inFlight.inc(delta),
     introspection(outcome, seconds) {
       introspectionsBy(outcome).count += 1
