@@ -9,6 +9,7 @@ import type { LookupFunction } from 'node:net'
 import { Client, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
+import { isLoopback } from '../config/url.ts'
 import { createConnector } from './connector.ts'
 import { type AnswerHeaders, Exchange, type HttpAnswer } from './exchange.ts'
 import { type CallFailure, translateFailure, wasClosedUnderCall } from './failure.ts'
@@ -39,7 +40,7 @@ export interface PostClientOptions {
   /** Bytes of body read at most. */
   readonly maxAnswerSize: number
   readonly tls: TlsOptions
-  /** URL of an HTTP proxy; undefined: none. */
+  /** URL of an HTTP proxy, not used to loopback; undefined: none. */
   readonly proxy: string | undefined
   readonly clock: Clock
   readonly lookup?: LookupFunction
@@ -53,7 +54,8 @@ const IDLE_MS = 10_000
 /** Throws where the URL or the proxy's is not one; both are checked when the configuration is read. */
 export function createPostClient(options: PostClientOptions): PostClient {
   const { clock, timeoutMs } = options
-  const { origin, pathname, search } = new URL(options.url)
+  const { origin, hostname, pathname, search } = new URL(options.url)
+  const proxy = proxyTo(hostname, options.proxy)
   const connectionAgeMs = options.connectionAgeMs ?? CONNECTION_AGE_MS
   // Never longer than the call itself: a connection nobody waits for would hold a place in the pool.
   const connectTimeoutMs = Math.min(options.connectTimeoutMs, timeoutMs)
@@ -69,11 +71,18 @@ export function createPostClient(options: PostClientOptions): PostClient {
   }
   const pooled = { ...shared, connections: options.connections }
   const createDispatcher = (): Dispatcher =>
-    options.proxy === undefined
+    proxy === undefined
       ? new Pool(origin, { ...pooled, connect })
-      : new ProxyAgent({ ...pooled, uri: options.proxy, requestTls: options.tls, connectTimeout: connectTimeoutMs })
+      : new ProxyAgent({
+          ...pooled,
+          uri: proxy,
+          requestTls: options.tls,
+          connectTimeout: connectTimeoutMs,
+          // Else a CONNECT without an answer holds its place in the pool for undici's 300 s.
+          clientFactory: (proxyOrigin, more) => new Pool(proxyOrigin, { ...more, headersTimeout: connectTimeoutMs }),
+        })
   const createFresh = (): Dispatcher =>
-    options.proxy === undefined ? new Client(origin, { ...shared, connect }) : createDispatcher()
+    proxy === undefined ? new Client(origin, { ...shared, connect }) : createDispatcher()
 
   const handOn = createTurn<HttpResult>()
   let dispatcher = createDispatcher()
@@ -162,7 +171,7 @@ export interface FetchOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly tls?: TlsOptions
-  /** URL of an HTTP proxy; undefined: none. */
+  /** URL of an HTTP proxy, not used to loopback; undefined: none. */
   readonly proxy?: string | undefined
   readonly clock?: Clock
 }
@@ -188,7 +197,7 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
         method: options.method ?? 'GET',
         headers: { 'accept-encoding': 'identity', ...options.headers },
         ...(options.body === undefined ? {} : { body: options.body }),
-        agent: createAgents(options.tls ?? defaultTls, options.proxy),
+        agent: createAgents(new URL(url).hostname, options),
         followRedirect: false,
         throwHttpErrors: false,
         decompress: false,
@@ -222,7 +231,18 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
 }
 
 /** got has no proxy option; the agents of Node have one, in the shape of environment variables. */
-function createAgents(tls: TlsOptions, proxy: string | undefined): { http: HttpAgent; https: HttpsAgent } {
+function createAgents(hostname: string, options: FetchOptions): { http: HttpAgent; https: HttpsAgent } {
+  const proxy = proxyTo(hostname, options.proxy)
   const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }
-  return { http: new HttpAgent(proxied), https: new HttpsAgent({ ...tls, ...proxied }) }
+  // The time limit is for the proxy's answer to CONNECT: got's `destroy` does not reach the socket that waits for it.
+  const timeout = options.timeoutMs
+  return {
+    http: new HttpAgent(proxied),
+    https: new HttpsAgent({ timeout, ...(options.tls ?? defaultTls), ...proxied }),
+  }
+}
+
+/** None to loopback: plain http is allowed there because it does not leave the host. */
+function proxyTo(hostname: string, proxy: string | undefined): string | undefined {
+  return isLoopback(hostname) ? undefined : proxy
 }

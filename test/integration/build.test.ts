@@ -200,7 +200,7 @@ describe('the build', function () {
   })
 
   it('reaches a TLS key manager through a proxy', async () => {
-    const certificates = makeCertificates()
+    const certificates = makeCertificates({ serverNames: 'DNS:keymanager.test' })
     const secure = await startKeyManager({ tls: certificates.server })
     secure.tokens.set('good-token', { active: true, sub: 'alice' })
     const proxied: string[] = []
@@ -216,12 +216,12 @@ describe('the build', function () {
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
     const { port } = proxy.address() as AddressInfo
     try {
-      const served = await serve(basicConfig(secure.url), {
+      const served = await serve(basicConfig(secure.url.replace('127.0.0.1', 'keymanager.test')), {
         keyManager_proxy: `http://127.0.0.1:${port}`,
         keyManager_tls_caFile: certificates.caFile,
       })
       expect(await check(served)).to.include({ exit: 0, err: '' })
-      expect(proxied).to.include(`127.0.0.1:${secure.port}`)
+      expect(proxied).to.include(`keymanager.test:${secure.port}`)
       expect(await served.stop(), served.output()).to.equal(0)
     } finally {
       proxy.close()

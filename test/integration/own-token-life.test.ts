@@ -159,13 +159,14 @@ describe('the own token in the life of a sidecar', () => {
 
   const secureAuthority = async (
     more: object,
+    host = 'localhost',
   ): Promise<{
     server: ScriptedKeyManager
     text: string
     trust: string
     files: ReturnType<typeof makeCertificates>
   }> => {
-    const files = makeCertificates()
+    const files = makeCertificates({ serverNames: `DNS:${host}` })
     closers.push(() => files.remove())
     const { key, cert, ca } = files.server
     const server = await startKeyManager({ tls: { key, cert, ca, ...more } })
@@ -176,8 +177,8 @@ describe('the own token in the life of a sidecar', () => {
         : { body: { active: true } },
     )
     const at = {
-      tokenUrl: `https://localhost:${server.port}/token`,
-      introspectUrl: `https://localhost:${server.port}/introspect`,
+      tokenUrl: `https://${host}:${server.port}/token`,
+      introspectUrl: `https://${host}:${server.port}/introspect`,
     }
     return {
       server,
@@ -216,7 +217,7 @@ describe('the own token in the life of a sidecar', () => {
   })
 
   it('goes through keyManager.proxy to both endpoints', async () => {
-    const { server, text, trust } = await secureAuthority({})
+    const { server, text, trust } = await secureAuthority({}, 'keymanager.test')
     const tunnels: string[] = []
     const proxy = createServer()
     proxy.on('connect', (request, socket, head) => {
@@ -234,6 +235,6 @@ describe('the own token in the life of a sidecar', () => {
     const pair = await startPair({ config: text + trust, flags: { 'keyManager.proxy': `http://127.0.0.1:${port}` } })
     closers.push(() => pair.close())
     expect((await pair.ask('Bearer good')).reason).to.equal('allowed')
-    expect(tunnels).to.deep.equal([`localhost:${server.port}`, `localhost:${server.port}`])
+    expect(tunnels).to.deep.equal([`keymanager.test:${server.port}`, `keymanager.test:${server.port}`])
   })
 })

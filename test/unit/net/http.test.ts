@@ -1,6 +1,4 @@
-import { createServer, type Server } from 'node:http'
-import { type AddressInfo, connect, type LookupFunction } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { LookupFunction } from 'node:net'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha'
@@ -164,68 +162,7 @@ describe('post client', () => {
     expect(result).to.deep.equal({ ok: false, kind: 'timeout', detail: 'no connection within 30 ms' })
   })
 
-  it('goes through a proxy', async () => {
-    const proxy = await startProxy()
-    const result = await post(keyManager.url, { proxy: proxy.url })
-    proxy.close()
-    expect(summary(result)).to.equal('status 200')
-    expect(proxy.asked.join()).to.contain(String(keyManager.port))
-  })
-
-  it('goes through a proxy to a TLS server, whose certificate is checked', async () => {
-    const certificates = makeCertificates()
-    const server = await startKeyManager({ tls: certificates.server })
-    const proxy = await startProxy()
-    const tls = readTlsOptions({ ...plainTls, caFile: certificates.caFile })
-    const known = await post(server.url, { proxy: proxy.url, tls })
-    const unknown = await post(server.url, { proxy: proxy.url })
-    proxy.close()
-    await server.close()
-    certificates.remove()
-    expect(summary(known)).to.equal('status 200')
-    expect(summary(unknown)).to.equal('tls')
-    expect(server.requests).to.have.length(1)
-    expect(proxy.asked).to.deep.equal([`127.0.0.1:${server.port}`, `127.0.0.1:${server.port}`])
-  })
-})
-
-describe('a proxy that refuses', () => {
-  let keyManager: ScriptedKeyManager
-  let proxy: Server
-  let proxyUrl: string
-  let status: number
-  beforeEach(async () => {
-    keyManager = await startKeyManager()
-    proxy = createServer((_, response) => response.writeHead(status).end())
-    proxy.on('connect', (_, socket) => socket.end(`HTTP/1.1 ${status} Refused\r\ncontent-length: 0\r\n\r\n`))
-    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
-    proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
-  })
-  afterEach(async () => {
-    proxy.close()
-    proxy.closeAllConnections()
-    await keyManager.close()
-  })
-  const REFUSED = /^the proxy refused the connection: check keyManager\.proxy and what it allows \([A-Z_]+\)$/
-  const expectRefusal = (result: { readonly ok: boolean; readonly kind?: string; readonly detail?: string }): void => {
-    expect(result).to.include({ ok: false, kind: 'network' })
-    expect(result.detail).to.match(REFUSED)
-    expect(keyManager.requests).to.have.length(0)
-  }
-
-  for (const code of [403, 407]) {
-    it(`says so where CONNECT is answered ${code}`, async () => {
-      status = code
-      const url = keyManager.url.replace('http:', 'https:')
-      expectRefusal(await post(url, { proxy: proxyUrl }))
-      expectRefusal(await fetchText(url, { timeoutMs: 2_000, maxBytes: 1_000, proxy: proxyUrl }))
-    })
-  }
-  it('says so where a forwarded call is answered 407', async () => {
-    status = 407
-    expectRefusal(await post(keyManager.url, { proxy: proxyUrl }))
-  })
-  it('is not blamed for what cannot be sent', async () => {
+  it('names what cannot be sent', async () => {
     const client = createPostClient({
       url: keyManager.url,
       connections: 1,
@@ -241,37 +178,6 @@ describe('a proxy that refuses', () => {
     expect(result).to.deep.equal({ ok: false, kind: 'network', detail: 'the call failed (UND_ERR_INVALID_ARG)' })
   })
 })
-
-/** Forwards CONNECT, answers everything else itself. */
-async function startProxy(): Promise<{ url: string; asked: string[]; close(): void }> {
-  const asked: string[] = []
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? '')
-    response.end('{}')
-  })
-  const sockets = new Set<Duplex>()
-  server.on('connect', (request, socket) => {
-    asked.push(request.url ?? '')
-    const upstream = connect(Number(request.url?.split(':')[1]), '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      upstream.pipe(socket).pipe(upstream)
-    })
-    sockets.add(socket).add(upstream)
-    upstream.on('error', () => socket.destroy())
-    socket.on('error', () => upstream.destroy())
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    asked,
-    close() {
-      server.close()
-      server.closeAllConnections()
-      for (const socket of sockets) socket.destroy()
-    },
-  }
-}
 
 describe('rare calls', () => {
   let keyManager: ScriptedKeyManager
