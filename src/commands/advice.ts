@@ -37,7 +37,7 @@ export function adviseOn(
 
 function ownTokenAdvice(why: string): string {
   const section = '[keymanager.security.oauth2]'
-  if (why.includes('invalid_client'))
+  if (why.includes('invalid_client') || why.includes('401 unauthorized_client'))
     return `The token endpoint does not know this client or its secret: check clientId and clientSecret in ${section}, and whether the server wants credentialBearer = "POST_BODY_BEARER".`
   if (why.includes('invalid_grant'))
     return `User name and password, or the refresh token, are not accepted: check them in ${section}.`

@@ -17,7 +17,7 @@ export type GrantResult =
   | {
       readonly kind: 'refused'
       readonly outcome: RefusalOutcome
-      /** `error` of RFC 6749 section 5.2, where it is one of the registered words. */
+      /** `error` of RFC 6749 section 5.2, where it is one of the registered words; `invalid_client` by any of its names. */
       readonly error: OAuthError | undefined
       /** 0: not said. */
       readonly retryAfterMs: number
@@ -79,10 +79,12 @@ function readMembers(contentType: unknown, text: string): Readonly<Record<string
 
 /** RFC 6749 section 5.2. */
 function readError(status: number, members: Readonly<Record<string, unknown>> | undefined): GrantResult {
-  const error = ERRORS.find((known) => known === members?.['error'])
+  const word = ERRORS.find((known) => known === members?.['error'])
+  // RFC 6749 section 5.2: 401 is for a failed client authentication, which Keycloak calls unauthorized_client.
+  const error = status === 401 && word === 'unauthorized_client' ? 'invalid_client' : word
   if (error === 'temporarily_unavailable' || error === 'server_error')
     return refused('server_error', `the token endpoint answered ${status} ${error}`, error)
-  const said = error === undefined ? '' : ` ${error}: ${MEANING[error]}`
+  const said = error === undefined ? '' : ` ${word}: ${MEANING[error]}`
   return refused('rejected', `the token endpoint answered ${status}${said}`, error)
 }
 

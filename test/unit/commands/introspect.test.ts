@@ -109,6 +109,7 @@ scopes = "introspection"
 
   const failures: readonly (readonly [string, number, object | string, RegExp])[] = [
     ['a wrong secret', 401, { error: 'invalid_client' }, /check clientId and clientSecret/],
+    ['a wrong secret, as Keycloak says it', 401, { error: 'unauthorized_client' }, /check clientId and clientSecret/],
     ['a grant that is not allowed', 400, { error: 'unauthorized_client' }, /does not allow this grant/],
     ['a wrong scope', 400, { error: 'invalid_scope' }, /check scopes/],
     ['a wrong address', 200, '<html>', /check tokenUrl/],

@@ -43,6 +43,13 @@ describe('the answer of a token endpoint', () => {
     expect(read({ error: 'canary-secret' }, 400)).to.include({ outcome: 'rejected', error: undefined })
     expect(JSON.stringify(read({ error: 'canary-secret' }, 400))).not.to.include('canary')
   })
+  it('RFC 6749 section 5.2: a 401 speaks of the credentials, whatever Keycloak calls it', () => {
+    const wrongSecret = read({ error: 'unauthorized_client' }, 401)
+    expect(wrongSecret).to.include({ outcome: 'rejected', error: 'invalid_client' })
+    expect(wrongSecret).to.have.property('detail').that.includes('401 unauthorized_client').and.includes('secret')
+    expect(read({ error: 'unauthorized_client' }, 400)).to.include({ error: 'unauthorized_client' })
+    expect(read({ error: 'invalid_scope' }, 401)).to.include({ error: 'invalid_scope' })
+  })
   it('a 200 that carries an error is no token', () => {
     expect(read({ error: 'invalid_grant' })).to.include({ kind: 'refused', outcome: 'malformed' })
   })
