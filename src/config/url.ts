@@ -38,16 +38,16 @@ export function introspectionUrl(serverUrl: string, tokenContext: string): strin
   return [serverUrl.replace(/\/+$/, ''), ...(context === '' ? [] : [context]), 'introspect'].join('/')
 }
 
-const WELL_KNOWN = /^(.*)\/\.well-known\/(?:oauth-authorization-server|openid-configuration)(\/.*)?$/
+const WELL_KNOWN = /^([^/]+\/\/[^/]+.*)\/\.well-known\/(?:oauth-authorization-server|openid-configuration)(\/.*)?$/
 
 /**
  * The issuers that may stand in the metadata at this address. RFC 8414 section 3 puts the well-known part between host
  * and path, OpenID Connect Discovery behind the path; a terminating slash is cut before. Empty: no such address.
  */
 export function metadataIssuers(discoveryUrl: string): readonly string[] {
-  const { origin, pathname } = new URL(discoveryUrl)
-  const match = WELL_KNOWN.exec(pathname)
+  const match = WELL_KNOWN.exec(discoveryUrl)
   if (match === null) return []
-  const issuer = `${origin}${match[1] ?? ''}${match[2] ?? ''}`.replace(/\/$/, '')
+  // Cut from the text: section 3.3 wants it identical, where a parsed URL has lost `:443` and capital letters.
+  const issuer = `${match[1]}${match[2] ?? ''}`.replace(/\/$/, '')
   return [issuer, `${issuer}/`]
 }

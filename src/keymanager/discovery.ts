@@ -5,6 +5,7 @@ import { fetchText } from '../net/http.ts'
 import type { TlsOptions } from '../net/tls.ts'
 
 export interface Endpoints {
+  /** Undefined: the metadata names none that may be used, and none is needed. */
   readonly introspection: string | undefined
   /** '': the metadata names none that may be used. */
   readonly token: string
@@ -25,6 +26,8 @@ export interface DiscoveryOptions {
    * will do, because http shows none.
    */
   readonly mutualTls: 'introspection' | 'token' | undefined
+  /** False: its address is written, so metadata without `introspection_endpoint` will do. Default true. */
+  readonly introspectionNeeded?: boolean
   readonly tls: TlsOptions
   readonly proxy: string | undefined
   readonly clock: Clock
@@ -46,10 +49,14 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
   let closed = false
   let stopTimer: () => void = () => undefined
 
-  const read = async (): Promise<Endpoints | undefined> => {
+  const ask = async (): Promise<Endpoints | string> => {
     const { url, tls, proxy } = options
     const answer = await fetchText(url, { timeoutMs: REQUEST_MS, maxBytes: LARGEST_BYTES, tls, proxy, clock })
-    const result = answer.ok ? readMetadata(answer.status, answer.text, options) : answer.detail
+    return answer.ok ? readMetadata(answer.status, answer.text, options) : answer.detail
+  }
+  const read = async (): Promise<Endpoints | undefined> => {
+    // Whatever happens, it is read again.
+    const result = await ask().catch(() => 'the metadata could not be read')
     flight = undefined
     if (typeof result === 'string') {
       failures += 1
@@ -85,12 +92,17 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 export function readMetadata(
   status: number,
   text: string,
-  { url, allowInsecure, mutualTls }: Pick<DiscoveryOptions, 'url' | 'allowInsecure' | 'mutualTls'>,
+  {
+    url,
+    allowInsecure,
+    mutualTls,
+    introspectionNeeded = true,
+  }: Pick<DiscoveryOptions, 'url' | 'allowInsecure' | 'mutualTls' | 'introspectionNeeded'>,
 ): Endpoints | string {
   if (status !== 200) return `the metadata address answered ${status}`
   let metadata: unknown
   try {
-    metadata = JSON.parse(text)
+    metadata = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
     return 'the metadata is no JSON'
   }
@@ -106,7 +118,7 @@ export function readMetadata(
   }
   const byCertificate = mutualTls === 'introspection'
   const introspection = endpoint('introspection_endpoint', byCertificate)
-  if (introspection === undefined)
+  if (introspection === undefined && introspectionNeeded)
     return `the metadata names no introspection_endpoint that may be used${byCertificate ? ': tls_client_auth needs https' : ''}`
   return { introspection, token: endpoint('token_endpoint', mutualTls === 'token') ?? '' }
 }

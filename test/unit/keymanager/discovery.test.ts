@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import { afterEach, describe, it } from 'mocha'
 import { metadataIssuers } from '../../../src/config/url.ts'
-import { readMetadata } from '../../../src/keymanager/discovery.ts'
+import { createDiscovery, readMetadata } from '../../../src/keymanager/discovery.ts'
 import { createKeyManager, type KeyManager } from '../../../src/keymanager/key-manager.ts'
+import { defaultTls } from '../../../src/net/tls.ts'
 import { basicConfig } from '../../support/app.ts'
 import { createFakeClock } from '../../support/clock.ts'
 import { type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
@@ -27,6 +28,29 @@ describe('RFC 8414 metadata', () => {
     expect(metadataIssuers(`${https}/realms/x/.well-known/openid-configuration`)[0]).to.equal(`${https}/realms/x`)
     expect(metadataIssuers(URL_)[0]).to.equal(`${https}/tenant`)
     expect(metadataIssuers(`${https}/realms/x`)).to.deep.equal([])
+    expect(metadataIssuers('https://.well-known/openid-configuration')).to.deep.equal([])
+  })
+  it('compares the issuer with its address as it is written (section 3.3)', () => {
+    for (const origin of ['https://AS.example.com', 'https://as.example.com:443']) {
+      const issuer = `${origin}/tenant`
+      const url = URL_.replace('https://as.example.com', origin)
+      expect(read({ issuer }, { url })).to.be.an('object')
+      expect(read({}, { url })).to.be.a('string')
+    }
+  })
+  it('may begin with a byte order mark', () => {
+    expect(readMetadata(200, `\uFEFF${JSON.stringify(metadata)}`, options)).to.be.an('object')
+  })
+  it('needs no introspection_endpoint where its address is written', () => {
+    const written = { introspectionNeeded: false }
+    for (const introspection_endpoint of [undefined, 'http://as.example.com/introspect']) {
+      expect(read({ introspection_endpoint }, written)).to.deep.equal({
+        introspection: undefined,
+        token: metadata.token_endpoint,
+      })
+    }
+    expect(read({}, written)).to.include({ introspection: metadata.introspection_endpoint })
+    expect(read({ introspection_endpoint: undefined }, { introspectionNeeded: true })).to.be.a('string')
   })
   it('names both endpoints, and the mutual TLS ones where they are asked for', () => {
     expect(read({})).to.deep.equal({ introspection: metadata.introspection_endpoint, token: metadata.token_endpoint })
@@ -110,6 +134,36 @@ describe('keyManager.discoveryUrl', () => {
     while (!pair.running.logs.join('').includes('discovery_failed')) await new Promise(setImmediate)
     expect((await pair.ask('Bearer three')).reason).to.equal('allowed')
     expect(paths).to.deep.equal(['/one', '/two', '/two'])
+  })
+})
+
+describe('discovery', () => {
+  it('reads again whatever went wrong, and says so', async () => {
+    const authority = await startKeyManager()
+    const issuer = `http://127.0.0.1:${authority.port}`
+    authority.answer({ body: { issuer, introspection_endpoint: `${issuer}/introspect` } })
+    const clock = createFakeClock()
+    const nothing = () => undefined
+    let breaks = true
+    const discovery = createDiscovery({
+      ...options,
+      url: `${issuer}/.well-known/oauth-authorization-server`,
+      get tls() {
+        if (breaks) throw new Error('canary')
+        return defaultTls
+      },
+      proxy: undefined,
+      clock,
+      log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    })
+    expect(await discovery.endpoints()).to.equal(undefined)
+    expect(discovery.lastError()).to.equal('the metadata could not be read')
+    breaks = false
+    clock.advance(1_000)
+    expect(await discovery.endpoints()).to.deep.equal({ introspection: `${issuer}/introspect`, token: '' })
+    expect(discovery.lastError()).to.equal(undefined)
+    discovery.close()
+    await authority.close()
   })
 })
 
