@@ -1,9 +1,9 @@
 /** Opens one connection to the key manager: TCP, then TLS, within one time limit. */
-import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net'
+import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../authz/ports.ts'
 import { ConnectError, translateFailure } from './failure.ts'
-import type { TlsOptions } from './tls.ts'
+import { type TlsOptions, tlsTo } from './tls.ts'
 
 export interface ConnectorOptions {
   readonly tls: TlsOptions
@@ -32,16 +32,13 @@ export function createConnector(options: ConnectorOptions): Connector {
     const host = target.hostname.replace(/^\[|\]$/g, '')
     const secure = target.protocol === 'https:'
     const port = Number(target.port === '' ? (secure ? 443 : 80) : target.port)
-    // Without a name no SNI is sent, and none may be for an address (RFC 6066 section 3).
-    const servername = tls.servername ?? (isIP(host) === 0 ? host : undefined)
     const socket = secure
       ? connectTls({
-          ...tls,
+          ...tlsTo(host, tls),
           ...lookup,
           host,
           port,
           ALPNProtocols: ['http/1.1'],
-          ...(servername === undefined ? {} : { servername }),
         })
       : connectTcp({ ...lookup, host, port })
     socket.setNoDelay(true)

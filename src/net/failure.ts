@@ -43,6 +43,9 @@ const PROXY_REFUSED = 'the proxy refused the connection: check keyManager.proxy 
 /** undici has no code of its own for either: the beginnings of its messages on a refused CONNECT and on a forwarded 407. */
 const UNDICI_PROXY_REFUSAL = /^Proxy (?:response|Authentication Required) \(\d{3}\)/
 
+/** For an interim answer nobody asked for: undici takes 100 Continue (RFC 9110 section 15.2) for a broken one. */
+const UNDICI_UNEXPECTED = /^bad response$/
+
 const CLOSED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'])
 const SLOW: ReadonlySet<string> = new Set(['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT'])
 
@@ -51,10 +54,14 @@ export function translateFailure(error: unknown): CallFailure {
   const own = find(error, (candidate) => (candidate instanceof ConnectError ? candidate.failure : undefined))
   if (own !== undefined) return own
   const code = errorCode(error)
+  // undici gives its parser's errors no code.
+  if (isNamed(error, 'HTTPParserError')) return { kind: 'network', detail: 'the answer is not HTTP/1.1' }
   if (code === undefined) return { kind: 'network', detail: 'the call failed' }
   if (SLOW.has(code)) return { kind: 'timeout', detail: 'no connection in time' }
   if (TLS_CODE.test(code)) return { kind: 'tls', detail: tlsDetail(code) }
   if (code.startsWith('HPE_')) return { kind: 'network', detail: `the answer is not HTTP/1.1 (${code})` }
+  if (code === 'UND_ERR_SOCKET' && says(error, UNDICI_UNEXPECTED))
+    return { kind: 'network', detail: `an answer 100 Continue that was not asked for (${code})` }
   if (isProxyRefusal(error)) return { kind: 'network', detail: `${PROXY_REFUSED} (${code})` }
   return { kind: 'network', detail: `${WORDS.get(code) ?? 'the call failed'} (${code})` }
 }
@@ -68,13 +75,15 @@ export function wasClosedUnderCall(error: unknown): boolean {
 
 /** Node's agents, which got uses, have a code for it. */
 function isProxyRefusal(error: unknown): boolean {
-  return (
-    errorCode(error) === 'ERR_PROXY_TUNNEL' ||
-    find(error, (candidate) => {
-      const refused = candidate instanceof Error && UNDICI_PROXY_REFUSAL.test(candidate.message)
-      return refused || undefined
-    }) === true
-  )
+  return errorCode(error) === 'ERR_PROXY_TUNNEL' || says(error, UNDICI_PROXY_REFUSAL)
+}
+
+function says(error: unknown, words: RegExp): boolean {
+  return find(error, (each) => (each instanceof Error && words.test(each.message)) || undefined) === true
+}
+
+function isNamed(error: unknown, name: string): boolean {
+  return find(error, (each) => (each instanceof Error && each.name === name) || undefined) === true
 }
 
 function tlsDetail(code: string): string {

@@ -13,7 +13,7 @@ import { isLoopback } from '../config/url.ts'
 import { createConnector } from './connector.ts'
 import { type AnswerHeaders, Exchange, type HttpAnswer } from './exchange.ts'
 import { type CallFailure, translateFailure, wasClosedUnderCall } from './failure.ts'
-import { defaultTls, type TlsOptions } from './tls.ts'
+import { defaultTls, type TlsOptions, tlsTo } from './tls.ts'
 import { createTurn } from './turn.ts'
 
 export type { AnswerHeaders, HttpAnswer } from './exchange.ts'
@@ -76,7 +76,7 @@ export function createPostClient(options: PostClientOptions): PostClient {
       : new ProxyAgent({
           ...pooled,
           uri: proxy,
-          requestTls: options.tls,
+          requestTls: tlsTo(hostname, options.tls),
           connectTimeout: connectTimeoutMs,
           // Else a CONNECT without an answer holds its place in the pool for undici's 300 s.
           clientFactory: (proxyOrigin, more) => new Pool(proxyOrigin, { ...more, headersTimeout: connectTimeoutMs }),
@@ -185,14 +185,14 @@ export type TextResult =
  * the body and no default timeout: it is read as a stream and cut here.
  */
 export async function fetchText(url: string, options: FetchOptions): Promise<TextResult> {
-  // Loaded when first needed: it takes a fifth of the whole start, and without an own token it may never be.
-  const { default: got } = await import('got')
-  return await new Promise((resolve) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    let status = 0
-    let headers: AnswerHeaders = {}
-    try {
+  try {
+    // Loaded when first needed: it takes a fifth of the whole start, and without an own token it may never be.
+    const { default: got } = await import('got')
+    return await new Promise((resolve) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      let status = 0
+      let headers: AnswerHeaders = {}
       const stream = got.stream(url, {
         method: options.method ?? 'GET',
         headers: { 'accept-encoding': 'identity', ...options.headers },
@@ -224,10 +224,10 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
       stream.on('error', (error) => finish({ ok: false, ...translateFailure(error) }))
       // A GET has no body to wait for.
       if (options.body === undefined && options.method === 'POST') stream.end()
-    } catch (error) {
-      resolve({ ok: false, ...translateFailure(error) })
-    }
-  })
+    })
+  } catch (error) {
+    return { ok: false, ...translateFailure(error) }
+  }
 }
 
 /** got has no proxy option; the agents of Node have one, in the shape of environment variables. */
@@ -236,10 +236,8 @@ function createAgents(hostname: string, options: FetchOptions): { http: HttpAgen
   const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }
   // The time limit is for the proxy's answer to CONNECT: got's `destroy` does not reach the socket that waits for it.
   const timeout = options.timeoutMs
-  return {
-    http: new HttpAgent(proxied),
-    https: new HttpsAgent({ timeout, ...(options.tls ?? defaultTls), ...proxied }),
-  }
+  const tls = tlsTo(hostname, options.tls ?? defaultTls)
+  return { http: new HttpAgent(proxied), https: new HttpsAgent({ timeout, ...tls, ...proxied }) }
 }
 
 /** None to loopback: plain http is allowed there because it does not leave the host. */

@@ -1,5 +1,6 @@
 /** The one set of TLS options for every call to the key manager, whichever HTTP stack makes it. */
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
 import type { KeyManagerTls } from '../config/config.ts'
 
@@ -27,6 +28,13 @@ export function readTlsOptions(config: KeyManagerTls): TlsOptions {
     ...(config.keyFile === undefined ? {} : { key: readPem(config.keyFile, 'keyFile') }),
     ...(config.serverName === undefined ? {} : { servername: config.serverName }),
   }
+}
+
+/** With the name to send (SNI) and to check, where none is configured: for an address none (RFC 6066 section 3). */
+export function tlsTo(hostname: string, tls: TlsOptions): TlsOptions {
+  if (tls.servername !== undefined || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0) return tls
+  // RFC 6066 section 3: without the trailing dot of an absolute name, with which Go's servers refuse the handshake.
+  return { ...tls, servername: hostname.replace(/\.$/, '') }
 }
 
 function readPem(file: string, key: string): Buffer {

@@ -1,4 +1,6 @@
-import type { LookupFunction } from 'node:net'
+import { registerHooks } from 'node:module'
+import { type AddressInfo, createServer, type LookupFunction } from 'node:net'
+import type { TlsOptions as ServerTls } from 'node:tls'
 import { inspect } from 'node:util'
 import { expect } from 'chai'
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha'
@@ -25,6 +27,11 @@ async function post(url: string, changes: Partial<PostClientOptions> = {}): Prom
   const result = await client.post({ authorization: 'Basic canary' }, 'token=canary')
   await client.close()
   return result
+}
+
+const toLoopback: LookupFunction = (_host, options, done) => {
+  if (options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }])
+  else done(null, '127.0.0.1', 4)
 }
 
 const summary = (result: HttpResult): string => (result.ok ? `status ${result.status}` : result.kind)
@@ -76,6 +83,21 @@ describe('post client over TLS', () => {
     expect(wrong.requests).to.equal(0)
     expect(summary(named.result)).to.equal('status 200')
   })
+  it('sends a name that ends in a dot without it, as RFC 6066 section 3 wants', async () => {
+    const names: string[] = []
+    const SNICallback: ServerTls['SNICallback'] = (name, done) => {
+      names.push(name)
+      done(null)
+    }
+    const named = makeCertificates({ serverNames: 'DNS:keymanager.test' })
+    const server = await startKeyManager({ tls: { ...named.server, SNICallback } })
+    const tls = readTlsOptions({ ...plainTls, caFile: named.caFile })
+    const result = await post(server.url.replace('127.0.0.1', 'keymanager.test.'), { tls, lookup: toLoopback })
+    await server.close()
+    named.remove()
+    expect(summary(result)).to.equal('status 200')
+    expect(names).to.deep.equal(['keymanager.test'])
+  })
   it('takes any certificate with insecure only', async () => {
     expect(summary((await against(good, { insecure: true })).result)).to.equal('status 200')
   })
@@ -124,10 +146,9 @@ describe('post client', () => {
 
   it('F12 resolves again once a connection is old', async () => {
     let lookups = 0
-    const lookup: LookupFunction = (_host, options, done) => {
+    const lookup: LookupFunction = (host, options, done) => {
       lookups += 1
-      if (options.all === true) done(null, [{ address: '127.0.0.1', family: 4 }])
-      else done(null, '127.0.0.1', 4)
+      toLoopback(host, options, done)
     }
     const client = createPostClient({
       url: keyManager.url.replace('127.0.0.1', 'keymanager.test'),
@@ -161,6 +182,25 @@ describe('post client', () => {
     const result = await post('http://keymanager.test/', { lookup, connectTimeoutMs: 30 })
     expect(result).to.deep.equal({ ok: false, kind: 'timeout', detail: 'no connection within 30 ms' })
   })
+
+  for (const [what, bytes, detail] of [
+    ['an answer that is not HTTP', 'SSH-2.0-OpenSSH_9.6\r\n', 'the answer is not HTTP/1.1'],
+    [
+      'a 100 Continue nobody asked for',
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
+      'an answer 100 Continue that was not asked for (UND_ERR_SOCKET)',
+    ],
+  ] as const) {
+    it(`names ${what}`, async () => {
+      const server = createServer((socket) => {
+        socket.on('error', () => undefined).once('data', () => socket.end(bytes))
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const result = await post(`http://127.0.0.1:${(server.address() as AddressInfo).port}/introspect`)
+      server.close()
+      expect(result).to.deep.equal({ ok: false, kind: 'network', detail })
+    })
+  }
 
   it('names what cannot be sent', async () => {
     const client = createPostClient({
@@ -210,6 +250,21 @@ describe('rare calls', () => {
     const result = await fetchText(keyManager.url, options)
     expect(result).to.include({ ok: false, kind: 'network' })
     expect(inspect(result, { depth: 9 })).not.to.contain('canary')
+  })
+  it('code that cannot be loaded is a failure, not an exception, and the next call loads it', async () => {
+    const hooks = registerHooks({
+      resolve(specifier, context, next) {
+        if (specifier === 'got') throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+        return next(specifier, context)
+      },
+    })
+    try {
+      const result = await fetchText(keyManager.url, limits)
+      expect(result).to.deep.equal({ ok: false, kind: 'network', detail: 'the call failed (EMFILE)' })
+    } finally {
+      hooks.deregister()
+    }
+    expect(await fetchText(keyManager.url, limits)).to.include({ ok: true, status: 200 })
   })
   it('a URL that is none is a failure, not an exception', async () => {
     expect(await fetchText('no url', limits)).to.include({ ok: false })

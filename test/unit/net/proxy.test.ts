@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { TlsOptions } from 'node:tls'
 import { expect } from 'chai'
 import { after, afterEach, before, beforeEach, describe, it } from 'mocha'
 import { systemClock } from '../../../src/clock.ts'
@@ -130,6 +131,20 @@ describe('a proxy', () => {
     expect(await callTwice(url, { proxy: proxy.url })).to.deep.equal(['tls', 'tls'])
     expect(server.requests).to.have.length(2)
     expect(new Set(proxy.asked)).to.deep.equal(new Set([`${HOST}:${server.port}`]))
+  })
+
+  it('is asked for a name that ends in a dot, which the TLS server is told without it', async () => {
+    await server.close()
+    const names: string[] = []
+    const SNICallback: TlsOptions['SNICallback'] = (name, done) => {
+      names.push(name)
+      done(null)
+    }
+    server = await startKeyManager({ tls: { ...certificates.server, SNICallback } })
+    const dotted = server.url.replace('127.0.0.1', `${HOST}.`)
+    expect(await callTwice(dotted, { proxy: proxy.url, tls: trusting() })).to.deep.equal([200, 200])
+    expect(proxy.asked).to.deep.equal([`${HOST}.:${server.port}`, `${HOST}.:${server.port}`])
+    expect(names).to.deep.equal([HOST, HOST])
   })
 
   it('learns nothing of calls to loopback, where plain http is allowed because it does not leave the host', async () => {

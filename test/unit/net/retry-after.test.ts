@@ -24,4 +24,16 @@ describe('Retry-After', () => {
     it(`F06 ${JSON.stringify(value)?.slice(0, 40)} is ${ms} ms`, () =>
       expect(readRetryAfterMs(value, now)).to.equal(ms))
   }
+
+  it('F06 asctime, the one form without a zone, is GMT wherever the sidecar runs', () => {
+    const zone = process.env['TZ']
+    process.env['TZ'] = 'Asia/Tokyo'
+    try {
+      expect(readRetryAfterMs('Thu Jan  1 00:00:04 2026', now)).to.equal(4_000)
+      expect(readRetryAfterMs('Thursday, 01-Jan-26 00:00:04 GMT', now)).to.equal(4_000)
+    } finally {
+      if (zone === undefined) delete process.env['TZ']
+      else process.env['TZ'] = zone
+    }
+  })
 })
