@@ -45,9 +45,14 @@ const WELL_KNOWN = /^([^/]+\/\/[^/]+.*)\/\.well-known\/(?:oauth-authorization-se
  * and path, OpenID Connect Discovery behind the path; a terminating slash is cut before. Empty: no such address.
  */
 export function metadataIssuers(discoveryUrl: string): readonly string[] {
-  const match = WELL_KNOWN.exec(discoveryUrl)
+  const { origin, pathname } = new URL(discoveryUrl)
+  // As it is written too: section 3.3 wants it identical, where a parsed URL has lost `:443` and capital letters.
+  return [...new Set([discoveryUrl, `${origin}${pathname}`].flatMap(issuersAt))]
+}
+
+function issuersAt(url: string): readonly string[] {
+  const match = WELL_KNOWN.exec(url)
   if (match === null) return []
-  // Cut from the text: section 3.3 wants it identical, where a parsed URL has lost `:443` and capital letters.
   const issuer = `${match[1]}${match[2] ?? ''}`.replace(/\/$/, '')
   return [issuer, `${issuer}/`]
 }

@@ -14,6 +14,8 @@ export interface Endpoints {
 export interface Discovery {
   /** What is known; a Promise only while the first answer is out. Never rejects; undefined: nothing is known. */
   endpoints(): Endpoints | undefined | Promise<Endpoints | undefined>
+  /** What was read last. */
+  known(): Endpoints | undefined
   lastError(): string | undefined
   close(): void
 }
@@ -28,6 +30,8 @@ export interface DiscoveryOptions {
   readonly mutualTls: 'introspection' | 'token' | undefined
   /** False: its address is written, so metadata without `introspection_endpoint` will do. Default true. */
   readonly introspectionNeeded?: boolean
+  /** Read before a reload, from this very address and for the same use: in force until it is read again. Default none. */
+  readonly known?: Endpoints | undefined
   readonly tls: TlsOptions
   readonly proxy: string | undefined
   readonly clock: Clock
@@ -42,7 +46,7 @@ const LONGEST_BACKOFF_MS = 30_000
 /** Starts reading at once. What was read last stays in force while reading fails. */
 export function createDiscovery(options: DiscoveryOptions): Discovery {
   const { clock, log } = options
-  let known: Endpoints | undefined
+  let known = options.known
   let flight: Promise<Endpoints | undefined> | undefined
   let failures = 0
   let lastError: string | undefined
@@ -80,6 +84,7 @@ export function createDiscovery(options: DiscoveryOptions): Discovery {
 
   return {
     endpoints: () => known ?? flight,
+    known: () => known,
     lastError: () => lastError,
     close() {
       closed = true

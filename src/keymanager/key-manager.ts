@@ -6,7 +6,7 @@ import type { ClientMethod, KeyManagerConfig, OwnTokenConfig } from '../config/c
 import { ConfigurationError } from '../config/configuration-error.ts'
 import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
 import { type CallGate, createCallGate } from './call-gate.ts'
-import { createDiscovery } from './discovery.ts'
+import { createDiscovery, type Endpoints } from './discovery.ts'
 import { createGrants } from './grants.ts'
 import { createIntrospector, type KeyManagerClient, type KeyManagerStatus } from './introspector.ts'
 import { createOwnToken, type Held, type OwnToken, type OwnTokenStatus } from './own-token.ts'
@@ -27,6 +27,8 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status' | 'close'> {
 interface Known {
   readonly config: KeyManagerConfig
   readonly gate: CallGate
+  /** Discovered. */
+  readonly endpoints: () => Endpoints | undefined
 }
 
 interface OwnTokenOfGrant {
@@ -80,6 +82,9 @@ export function createKeyManager(
           url: config.discoveryUrl,
           allowInsecure: config.allowInsecure,
           mutualTls: mutualTlsAt(config),
+          introspectionNeeded: config.introspectUrl === undefined,
+          known:
+            before !== undefined && isReadAlike(before.known.config, config) ? before.known.endpoints() : undefined,
           tls,
           proxy,
           clock,
@@ -117,7 +122,7 @@ export function createKeyManager(
       ownToken: ownToken?.token.status(),
       discovery: discovery?.lastError(),
     }),
-    known: { config, gate },
+    known: { config, gate, endpoints: () => discovery?.known() },
     async close(successor) {
       discovery?.close()
       if (successor?.known.gate !== gate) gate.close()
@@ -125,6 +130,17 @@ export function createKeyManager(
       await introspector.close()
     },
   }
+}
+
+/** Whether metadata that did for the one does for the other. */
+function isReadAlike(one: KeyManagerConfig, other: KeyManagerConfig): boolean {
+  const use = (config: KeyManagerConfig) => [
+    config.discoveryUrl,
+    config.allowInsecure,
+    mutualTlsAt(config),
+    config.introspectUrl === undefined,
+  ]
+  return isDeepStrictEqual(use(one), use(other))
 }
 
 function mutualTlsAt({ security }: KeyManagerConfig): 'introspection' | 'token' | undefined {

@@ -30,12 +30,14 @@ describe('RFC 8414 metadata', () => {
     expect(metadataIssuers(`${https}/realms/x`)).to.deep.equal([])
     expect(metadataIssuers('https://.well-known/openid-configuration')).to.deep.equal([])
   })
-  it('compares the issuer with its address as it is written (section 3.3)', () => {
+  it('compares the issuer with its address as it is written, and in its normal form (section 3.3)', () => {
     for (const origin of ['https://AS.example.com', 'https://as.example.com:443']) {
       const issuer = `${origin}/tenant`
       const url = URL_.replace('https://as.example.com', origin)
       expect(read({ issuer }, { url })).to.be.an('object')
-      expect(read({}, { url })).to.be.a('string')
+      // The same host and port, as servers mostly write them.
+      expect(read({}, { url })).to.be.an('object')
+      expect(read({ issuer: `${issuer}x` }, { url })).to.be.a('string')
     }
   })
   it('may begin with a byte order mark', () => {
@@ -134,6 +136,9 @@ describe('keyManager.discoveryUrl', () => {
     while (!pair.running.logs.join('').includes('discovery_failed')) await new Promise(setImmediate)
     expect((await pair.ask('Bearer three')).reason).to.equal('allowed')
     expect(paths).to.deep.equal(['/one', '/two', '/two'])
+    pair.running.rewrite(`${config}[policy]\nrequiredScopes = ["a"]\n`)
+    expect(await pair.running.app.reload()).to.equal('success')
+    expect((await pair.ask('Bearer four')).reason, 'a reload forgets nothing of it').to.equal('insufficient_scope')
   })
 })
 
@@ -176,13 +181,15 @@ describe('the own token of a discovered key manager', () => {
   })
 
   /** Why there is none. */
-  async function missing(metadata: object): Promise<string> {
+  async function missing(metadata: object, written = ''): Promise<string> {
     authority = await startKeyManager()
     const issuer = `http://127.0.0.1:${authority.port}`
-    authority.answer({ body: { issuer, introspection_endpoint: `${issuer}/introspect`, ...metadata } })
+    const body = { issuer, introspection_endpoint: `${issuer}/introspect`, ...metadata }
+    authority.answer(({ path }) => ({ body: path === '/token' ? { access_token: 'own', token_type: 'Bearer' } : body }))
     const { keyManager: config } = loadWell(`
 [keyManager]
 discoveryUrl = "${issuer}/.well-known/oauth-authorization-server"
+${written}
 [keymanager.security.oauth2]
 enabled = true
 [keymanager.security.oauth2.clientCredential]
@@ -205,6 +212,17 @@ clientSecret = "canary"
     const taken = await keyManager.ownToken?.token.take()
     return taken?.kind === 'unavailable' ? taken.detail : ''
   }
+
+  it('is obtained at the discovered token endpoint where the introspection endpoint is written and not in the metadata', async () => {
+    const metadata = {
+      introspection_endpoint: undefined,
+      get token_endpoint() {
+        return `http://127.0.0.1:${authority.port}/token`
+      },
+    }
+    expect(await missing(metadata, 'introspectUrl = "http://127.0.0.1:9/introspect"')).to.equal('')
+    expect(keyManager.status().ownToken).to.include({ state: 'fresh' })
+  })
 
   it('says that the metadata names no token endpoint that may be used, and what to do', async () => {
     for (const token_endpoint of [undefined, 'http://as.example.com/token']) {
