@@ -14,7 +14,10 @@ const wildcards = SCHEMA.filter((row) => row.path.endsWith('.*'))
 const knownTables = new Map(
   rows.flatMap((row) => ancestors(tableOf(row.path)).map((path) => [path.toLowerCase(), path])),
 )
-const ownTables = [...knownTables.values(), ...rows.filter((row) => row.type === 'map').map((row) => row.path)]
+const arrays = rows.filter((row) => row.type === 'tables').map((row) => row.path)
+const ownTables = [
+  ...new Set([...knownTables.values(), ...arrays, ...rows.filter((row) => row.type === 'map').map((row) => row.path)]),
+]
 
 function ancestors(path: string): readonly string[] {
   return path === '' ? [] : [...ancestors(tableOf(path)), path]
@@ -98,13 +101,14 @@ class TableReader {
       this.#write(row, value, path)
       return
     }
+    // Before the wildcards: behind `[[security]]` too may stand what must not be ignored.
+    if (row === undefined && knownTables.has(lower)) {
+      this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
+      return
+    }
     const wildcard = wildcardOf(lower)
     if (wildcard !== undefined) {
       this.#accept(wildcard, path)
-      return
-    }
-    if (row === undefined && knownTables.has(lower)) {
-      this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
       return
     }
     if (row !== undefined) {
@@ -134,6 +138,11 @@ class TableReader {
       return
     }
     const line = this.#line(path)
+    const ownTable = ownTables.find((name) => name.toLowerCase() === path.toLowerCase())
+    if (ownTable !== undefined) {
+      this.#report.error(path, `\`${ownTable}\` is a table. Write \`${headerOf(ownTable)}\`.`, line)
+      return
+    }
     const near = nearest(
       key,
       siblings.map((sibling) => nameOf(sibling.path)),
@@ -162,11 +171,6 @@ class TableReader {
 
   #topLevel(key: string, line: number | undefined): void {
     const home = rows.find((row) => nameOf(row.path).toLowerCase() === key.toLowerCase())
-    const table = ownTables.find((name) => name.toLowerCase() === key.toLowerCase())
-    if (table !== undefined) {
-      this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
-      return
-    }
     const advice =
       home === undefined
         ? 'Keys stand below a table such as `[keyManager]`.'
@@ -225,7 +229,7 @@ class TableReader {
     }
     const near = nearest(path, ownTables, 2)
     if (near !== undefined) {
-      this.#report.error(path, `Unknown table. Did you mean \`[${near}]\`?`, line)
+      this.#report.error(path, `Unknown table. Did you mean \`${headerOf(near)}\`?`, line)
       return
     }
     this.#report.notice(path, `\`[${path}]\` is not known to this sidecar and not used.`, line)
@@ -267,6 +271,11 @@ function wildcardOf(lowerPath: string): Row | undefined {
     const top = path.slice(0, -2).toLowerCase()
     return lowerPath === top || lowerPath.startsWith(`${top}.`)
   })
+}
+
+/** As the table is opened. */
+function headerOf(table: string): string {
+  return arrays.includes(table) ? `[[${table}]]` : `[${table}]`
 }
 
 function tablesIn(table: string): readonly string[] {

@@ -3,6 +3,7 @@ import { formatDuration, parseDuration, wholeMs } from './duration.ts'
 import { type Environment, isReference, resolveReference } from './references.ts'
 import type { Row } from './schema.ts'
 import { Secret } from './secret.ts'
+import { isTable } from './tables.ts'
 
 export type Value =
   | string
@@ -66,7 +67,7 @@ function byType(row: Row, written: unknown, context: ReadingContext): ReadValue 
     case 'addresses':
       return list(written, { ...context, fromText: context.fromText || typeof written === 'string' }, false)
     case 'tables':
-      return Array.isArray(written) && written.every((one) => typeof one === 'object')
+      return Array.isArray(written) && written.every(isTable)
         ? value(written)
         : wrong(`must be an array of tables: \`[[${row.path}]]\``)
     case 'map':
