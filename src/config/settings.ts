@@ -62,7 +62,7 @@ export function readSettings(
 
 /** A warning and no error: WSO2 sends such a value as it is written too, and it may be a password. */
 function warnOfMisspeltReference(path: string, value: unknown, report: Report): void {
-  const texts: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const texts: readonly unknown[] = value instanceof Map ? [...value.values()] : Array.isArray(value) ? value : [value]
   const [begins] = texts.flatMap((text) => (typeof text === 'string' ? (misspeltReference(text) ?? []) : []))
   if (begins === undefined) return
   report.warning(

@@ -146,7 +146,8 @@ class TableReader {
     const near = nearest(
       key,
       siblings.map((sibling) => nameOf(sibling.path)),
-      2,
+      // Of four letters two are half the name: `host` is no misspelt `port`.
+      key.length <= 4 ? 1 : 2,
     )
     const wildcard = wildcardOf(path.toLowerCase())
     if (wildcard !== undefined && near === undefined) {
