@@ -2,6 +2,7 @@
 
 import { request } from 'node:http'
 import { type ChannelCredentials, Client } from '@grpc/grpc-js'
+import { joinHostPort } from '../config/address.ts'
 import type { Config } from '../config/config.ts'
 import { readAdmin, readExtAuthz } from '../config/listener-rules.ts'
 import { DEFAULT_FILE, type LoadOptions, loadSettings, settingsWithoutFile } from '../config/load.ts'
@@ -110,7 +111,7 @@ function adminTarget({ listen }: Config['admin']): readonly Target[] {
 /** An address that stands for all of this machine's is asked on loopback. */
 function joinReachable(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  return joinHostPort({ host: reachable, port })
 }
 
 /** `silent`: nobody there, or somebody who does not know the question. */

@@ -12,8 +12,9 @@ const NONE = 'keyManager.security.none'
 
 /** The one scheme that is switched on. Where there is an error the value returned is never used. */
 export function readSecurity(settings: Settings, report: Report): ClientSecurity {
-  const username = sameTwice(settings, 'username', report)
-  const password = sameSecretTwice(settings, report)
+  const isOff = settings.flag(`${BASIC}.enabled`) === false
+  const username = isOff ? undefined : sameTwice(settings, 'username', report)
+  const password = isOff ? undefined : sameSecretTwice(settings, report)
   const usernameWritten = !isMissing('username', settings)
   // WSO2 defaults to admin/admin and lets basic silently beat oauth2; here a written user name is what switches it on.
   const basic = settings.flag(`${BASIC}.enabled`) ?? usernameWritten

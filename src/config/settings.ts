@@ -6,7 +6,7 @@ import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
 import { shownUrl } from './url.ts'
 import { readValue, type Value } from './values.ts'
-import type { Source, WrittenKeys } from './written.ts'
+import type { Source, Written, WrittenKeys } from './written.ts'
 
 /** Typed look-ups by documented path; asking for another type than the row's is a mistake in this program and throws. */
 export interface Settings {
@@ -46,8 +46,8 @@ export function readSettings(
   report.locate((key) => placeOfKey(key, written, lineOf))
   const values = new Map<string, Value>()
   const invalid = new Set<string>()
-  for (const [path, { row, value, source }] of written) {
-    const follow = !isSwitchedOff(path, written)
+  for (const [path, { row, value, source }] of switchesFirst(written)) {
+    const follow = !isSwitchedOff(path, values)
     const read = readValue(row, value, { env, usesFile, fromText: source.kind !== 'file', follow })
     if (read.kind === 'value') {
       values.set(path, read.value)
@@ -87,11 +87,21 @@ function placeOfKey(key: string, written: WrittenKeys, lineOf: (key: string) => 
   return { line: lineOf(key), origin: undefined }
 }
 
-/** True below a table whose `enabled` is written false: it is type-checked and otherwise ignored. */
-function isSwitchedOff(path: string, written: WrittenKeys): boolean {
+/** The `enabled` keys, outer tables first, before what they switch off. */
+function switchesFirst(written: WrittenKeys): readonly (readonly [string, Written])[] {
+  const depthOf = (path: string): number => path.split('.').length
+  const isSwitch = ([path]: readonly [string, Written]): boolean => nameOf(path) === 'enabled'
+  const all = [...written]
+  return [
+    ...all.filter(isSwitch).toSorted(([a], [b]) => depthOf(a) - depthOf(b)),
+    ...all.filter((one) => !isSwitch(one)),
+  ]
+}
+
+/** True below a table whose `enabled` was read as false: it is type-checked and otherwise ignored. */
+function isSwitchedOff(path: string, values: ReadonlyMap<string, Value>): boolean {
   for (let table = tableOf(path); table !== ''; table = tableOf(table)) {
-    const enabled = written.get(`${table}.enabled`)?.value
-    if (enabled === false || (typeof enabled === 'string' && enabled.toLowerCase() === 'false')) return true
+    if (values.get(`${table}.enabled`) === false) return true
   }
   return false
 }
