@@ -56,10 +56,10 @@ const REVOCATION = 'true: revoked tokens are refused at once'
 /** Where WSO2's reading is another one than ours. */
 const WSO2_READINGS: Readonly<Record<string, (settings: Settings) => string>> = {
   'keyManager.timestampSkew': (settings) => {
-    const raw = Number(settings.raw('keyManager.timestampSkew'))
-    return Number.isFinite(raw)
-      ? `milliseconds in its code (${formatDuration(raw)}), seconds in its documentation`
-      : 'milliseconds in its code'
+    const bare = settings.bareNumber('keyManager.timestampSkew')
+    return bare === undefined
+      ? 'milliseconds in its code'
+      : `milliseconds in its code (${formatDuration(bare)}), seconds in its documentation`
   },
   'server.timestampSkew': () => 'milliseconds',
   'keyManager.external': () => 'false: its key-validation service; true: introspection',

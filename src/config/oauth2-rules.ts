@@ -1,5 +1,5 @@
 /** `[keymanager.security.oauth2]`: the own token's grant and endpoints; combinations that cannot be meant are errors. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readStrongMethod, type StrongMethod } from './client-method-rules.ts'
 import type { ClientMethod, OwnTokenConfig, RefreshConfig, TokenEndpointConfig } from './config.ts'
@@ -234,7 +234,9 @@ function readStateFile(settings: Settings, report: Report): string | undefined {
   const file = settings.text(key)
   if (file === undefined) return undefined
   try {
-    accessSync(dirname(file), constants.W_OK)
+    accessSync(`${dirname(file)}/.`, constants.W_OK)
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+      report.error(key, '`stateFile` names what is no regular file. Name a file, which need not exist.')
   } catch {
     report.error(key, 'The folder of `stateFile` does not exist or may not be written by this user.')
   }

@@ -28,9 +28,10 @@ export function readPolicy(settings: Settings, report: Report): PolicySettings {
   const rules = Array.isArray(written)
     ? written.map((rule: unknown, index) => readRule(rule, index, settings, report))
     : []
+  const names = new Set<string>()
   for (const [index, { name }] of rules.entries()) {
-    if (rules.findIndex((other) => other.name === name) < index)
-      report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
+    if (names.has(name)) report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
+    names.add(name)
   }
   if (Array.isArray(written)) warnOfUnreachable(rules, written, report)
   return { ...layer, noMatch: settings.text('policy.noMatch') === 'deny' ? 'deny' : 'allow', rules }

@@ -1,6 +1,6 @@
 /** All keys together: flags over environment over file over defaults, each read by its type. */
 import { formatDuration, parseDuration } from './duration.ts'
-import { type Environment, misspeltReference } from './references.ts'
+import { type Environment, isReference, misspeltReference, resolveReference } from './references.ts'
 import type { KeyPlace, Report } from './report.ts'
 import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
@@ -28,6 +28,8 @@ export interface Settings {
   isMissing(path: string): boolean
   /** What is written in the file or a variable, before its unit is applied; undefined where nothing is. */
   raw(path: string): unknown
+  /** What is written without a unit, references followed; undefined where it has one or nothing is written. */
+  bareNumber(path: string): number | undefined
   source(path: string): Source | undefined
   readonly env: Environment
   /** Notes a file whose change means a reload. */
@@ -179,6 +181,13 @@ class SettingsView implements Settings {
 
   raw(path: string): unknown {
     return this.#written.get(path)?.value
+  }
+
+  bareNumber(path: string): number | undefined {
+    const raw = this.raw(path)
+    const resolved = typeof raw === 'string' && isReference(raw) ? resolveReference(raw, this.env) : undefined
+    const number = Number((resolved?.kind === 'text' ? resolved.text : raw) || Number.NaN)
+    return Number.isFinite(number) ? number : undefined
   }
 
   source(path: string): Source | undefined {

@@ -59,7 +59,7 @@ function byType(row: Row, written: unknown, context: ReadingContext): ReadValue 
     case 'duration':
       return duration(row, written, context.fromText)
     case 'workers':
-      return written === 'auto' ? value('auto') : integer({ ...row, range: [1, 64] }, written, context.fromText)
+      return workers(row, written, context.fromText)
     case 'list':
       return list(written, context, false)
     case 'scopes':
@@ -114,6 +114,12 @@ function integer(row: Row, written: unknown, fromText: boolean): ReadValue {
     return wrong(`must be a whole number from ${lowest} to ${highest}${fromText ? '' : ', without quotes'}`)
   }
   return value(number)
+}
+
+function workers(row: Row, written: unknown, fromText: boolean): ReadValue {
+  if (written === 'auto') return value('auto')
+  const read = integer({ ...row, range: [1, 64] }, written, fromText)
+  return read.kind === 'problem' ? wrong(read.problem.replace('must be', 'must be "auto" or')) : read
 }
 
 function duration(row: Row, written: unknown, fromText: boolean): ReadValue {

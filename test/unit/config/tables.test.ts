@@ -44,3 +44,36 @@ describe('tables written in another shape than theirs', () => {
     )
   })
 })
+
+describe('problems with names', () => {
+  it("names the keys of a table of WSO2's 3.0 that are one word since", () => {
+    const toml = '[caching]\ntokenCache.expiryTime = 900000\ntokenCache.capacity = 10000\n'
+    expect(errorsOf(load(GOOD + toml))).to.deep.equal([
+      'caching.tokenCache: Unknown table. Written as one word in `[caching]`: `tokenCacheExpiryTime`, `tokenCacheCapacity`.',
+    ])
+  })
+
+  it('no quoted key forges a line of its own', () => {
+    const toml = `${GOOD}[policy]\n"a\\u001b[31m\\nx.conf:1: error: forged" = 1\n["b\\u2028\\r"]\n`
+    const { problems } = load(toml)
+    expect(problems).to.have.length(2)
+    expect(problems.map(({ key }) => key)).to.deep.equal(['policy.a?[31m?x.conf:1: error: forged', 'b??'])
+    expect(JSON.stringify(problems)).to.not.match(/\\[nru]|\u2028/)
+  })
+
+  it('bounds names joined by dots, in keys and in headers', () => {
+    const deep = 'a.'.repeat(10_000)
+    for (const toml of [`[b7a]\n${deep}a = 1\n`, `[b7a.${deep}a]\nx = 1\n`])
+      expect(errorsOf(load(GOOD + toml)).join()).to.include('too many names are joined by dots')
+    expect(load(`${GOOD}[b7a]\n${'a.'.repeat(31)}a = 1\n`).ok).to.equal(true)
+  })
+
+  it('reports tens of thousands without looking at each again for each', () => {
+    const tables = Array.from({ length: 60_000 }, (_, index) => `[table${index}]\n`).join('')
+    const before = process.cpuUsage()
+    expect(load(GOOD + tables).problems).to.have.length(60_000)
+    const { user, system } = process.cpuUsage(before)
+    // Quadratic it was above ten seconds.
+    expect((user + system) / 1e6).to.be.below(5)
+  })
+})
