@@ -273,6 +273,18 @@ describe('docs/migrating-from-wso2.md', () => {
   })
 
   /** UPDATE_DOCS=1 writes what the command prints into the document. */
+  it('and check-config --wso2 call the same keys read otherwise than WSO2 reads them', async () => {
+    const parts: string[] = []
+    const file = join(directory, 'readings.conf')
+    writeFileSync(file, fileFor('caching.enabled', 'true'))
+    const io = { stdin: Readable.from([]), out: (part: string) => parts.push(part), err: () => undefined }
+    expect(await runCheckConfig(['--wso2', '--config', file], {}, io)).to.equal(0)
+    const same = new Set([...parts.join('').matchAll(/^([\w.]+) .* the same$/gm)].map(([, key]) => key))
+    expect(same).to.include('caching.enabled')
+    const otherwise = lines.filter(({ here }) => here === 'different' || here === 'refused')
+    expect(otherwise.filter(({ key }) => same.has(key)).map(({ key }) => key)).to.deep.equal([])
+  })
+
   it('its worked example prints what the command prints', async () => {
     for (const [name, toml] of blocks('file')) writeFileSync(join(directory, name), mounted(toml))
     const outputs = blocks('output')

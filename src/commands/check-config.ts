@@ -1,10 +1,10 @@
 /** `check-config`: every problem of a configuration at once, with file and line. */
 import type { Loaded, Problem } from '../config/config.ts'
 import { formatDuration } from '../config/duration.ts'
-import { valueByRule } from '../config/effective.ts'
+import { valueInForce } from '../config/effective.ts'
 import { DEFAULT_FILE, loadSettings } from '../config/load.ts'
 import type { Environment } from '../config/references.ts'
-import { describeValue, SETTABLE, type Settings } from '../config/settings.ts'
+import { SETTABLE, type Settings } from '../config/settings.ts'
 import { CONFIGURATION_OPTIONS, readFlags, SET_HELP, SET_USAGE, usage } from './flags.ts'
 import type { Io } from './io.ts'
 import { readPairs } from './pairs.ts'
@@ -49,13 +49,17 @@ function summary(loaded: Loaded): string {
   return loaded.ok ? `The configuration is usable: ${counts}.\n` : `The configuration is NOT usable: ${counts}.\n`
 }
 
+const SUBSCRIPTIONS = 'true: subscriptions are checked'
+const BACKEND_JWT = 'true: a JWT for the backend'
+const REVOCATION = 'true: revoked tokens are refused at once'
+
 /** Where WSO2's reading is another one than ours. */
 const WSO2_READINGS: Readonly<Record<string, (settings: Settings) => string>> = {
   'keyManager.timestampSkew': (settings) => {
-    const raw = Number(settings.raw('keyManager.timestampSkew'))
-    return Number.isFinite(raw)
-      ? `milliseconds in its code (${formatDuration(raw)}), seconds in its documentation`
-      : 'milliseconds in its code'
+    const bare = settings.bareNumber('keyManager.timestampSkew')
+    return bare === undefined
+      ? 'milliseconds in its code'
+      : `milliseconds in its code (${formatDuration(bare)}), seconds in its documentation`
   },
   'server.timestampSkew': () => 'milliseconds',
   'keyManager.external': () => 'false: its key-validation service; true: introspection',
@@ -64,7 +68,23 @@ const WSO2_READINGS: Readonly<Record<string, (settings: Settings) => string>> = 
   'caching.tokenCacheCapacity': () => 'entries in its code, MB by its comment',
   'keyManager.security.oauth2.credentialBearer': () => 'an unknown value silently means NO_BEARER',
   'keyManager.tokenContext': () => 'slashes may be doubled',
+  'keyManager.serverUrl': () => 'plain http to any host too',
+  'keyManager.security.basic.username': () => 'with `:` in it too',
+  'keyManager.security.oauth2.enabled': () => 'of several grants one silently counts',
+  'keyManager.security.oauth2.password.enabled': () => 'without a warning',
+  'keyManager.security.oauth2.refresh.enabled': () => 'beside clientCredential: called without credentials',
   'b7a.observability.metrics.enabled': () => 'the whole metrics service',
+  'b7a.observability.metrics.prometheus.port': () => 'of the metrics alone',
+  'httpClients.proxy.username': () => 'sent to the proxy',
+  'httpClients.proxy.password': () => 'sent to the proxy',
+  'security.validateSubscriptions': () => SUBSCRIPTIONS,
+  'jwtTokenConfig.validateSubscription': () => SUBSCRIPTIONS,
+  'apim.eventHub.enable': () => 'true: subscriptions and revocations come by it',
+  'jwtConfig.enabled': () => BACKEND_JWT,
+  'jwtGeneratorConfig.enabled': () => BACKEND_JWT,
+  'jwtGeneratorConfig.jwtGeneratorEnabled': () => BACKEND_JWT,
+  'tokenRevocationConfig.realtime.enable': () => REVOCATION,
+  'tokenRevocationConfig.realtime.enableRealtimeMessageRetrieval': () => REVOCATION,
 }
 
 /** One line for each key of WSO2's that is used here. */
@@ -74,7 +94,7 @@ function describeWso2(settings: Settings, loaded: Loaded): string {
     const unit = row.type === 'duration' ? `duration (bare: ${row.unit ?? '-'})` : row.type
     return [
       row.path,
-      (loaded.ok ? valueByRule(row.path, loaded.config) : undefined) ?? describeValue(settings, row),
+      valueInForce(row, settings, loaded.ok ? loaded.config : undefined) ?? '-',
       unit,
       WSO2_READINGS[row.path]?.(settings) ?? 'the same',
     ]

@@ -9,6 +9,8 @@ Reads a text from standard input (one trailing line end is dropped) and prints a
 micro-gw.conf, readable by WSO2 too. The secret comes from MICRO_GW_AUTHZ_CIPHER_SECRET, or from the file that
 MICRO_GW_AUTHZ_CIPHER_SECRET_FILE names. The value is not authenticated: it hides a password, it does not protect it
 from being changed.
+
+Exit status: 0 printed, 1 no secret or no text, 2 wrong usage.
 `
 
 const LONGEST_INPUT_BYTES = 65_536

@@ -2,9 +2,10 @@
 
 import { request } from 'node:http'
 import { type ChannelCredentials, Client } from '@grpc/grpc-js'
+import { joinHostPort } from '../config/address.ts'
 import type { Config } from '../config/config.ts'
 import { readAdmin, readExtAuthz } from '../config/listener-rules.ts'
-import { DEFAULT_FILE, type LoadOptions, loadSettings } from '../config/load.ts'
+import { DEFAULT_FILE, type LoadOptions, loadSettings, settingsWithoutFile } from '../config/load.ts'
 import { createReport } from '../config/report.ts'
 import { healthService } from '../envoy/definition.ts'
 import { readChannel, TLS_HELP, TLS_OPTIONS } from './channel.ts'
@@ -15,10 +16,15 @@ import { readPairs } from './pairs.ts'
 
 const TIMEOUT_MS = 2000
 
+const WHERE =
+  'Where it listens elsewhere than the configuration says now, name its address: --admin HOST:PORT or --address ADDRESS.\n'
+
 export const HEALTHCHECK_HELP = `Usage: micro-gw-authz healthcheck [--address ADDRESS | --admin HOST:PORT] [--config FILE] [--set KEY=VALUE]...
 
 Asks a running sidecar whether it serves. Without an address it asks where the configuration says it listens:
-the gRPC health service, or /readyz of the admin listener where the ext_authz port speaks TLS.
+the gRPC health service, or /readyz of the admin listener where the ext_authz port speaks TLS. Where the file has become
+unusable both are asked, as far as it can still be read: what runs keeps the old configuration. Of a file that is no TOML
+nothing is known but the environment, --set and the defaults: give --admin where admin.listen is another in that file.
 
   --address ADDRESS   gRPC health service: 127.0.0.1:9001 or unix:/path
 ${TLS_HELP}  --admin HOST:PORT   /readyz of the admin listener: 127.0.0.1:9797
@@ -50,18 +56,20 @@ export async function runHealthcheck(
   if (typeof channel === 'string') return usage('healthcheck', HEALTHCHECK_HELP, channel, io).exit
   const flags = readPairs(set)
   if (flags === undefined) return usage('healthcheck', HEALTHCHECK_HELP, SET_USAGE, io).exit
-  const target =
-    chooseTarget(address, admin) ?? configuredTarget({ file: config, env, flags: Object.fromEntries(flags) }, io)
-  if (target === undefined) {
-    io.err('not serving: the configuration is not usable\n')
-    return 1
-  }
-  const answer = target.kind === 'grpc' ? await askGrpc(target.address, channel) : await askAdmin(target.address)
-  if (answer === 'serving') {
-    io.out(`serving: ${target.address}\n`)
+  const chosen = chooseTarget(address, admin)
+  const targets =
+    chosen === undefined ? configuredTargets({ file: config, env, flags: Object.fromEntries(flags) }, io) : [chosen]
+  const answers = await Promise.all(
+    targets.map(({ kind, address: at }) => (kind === 'grpc' ? askGrpc(at, channel) : askAdmin(at))),
+  )
+  const heard = answers.findIndex(({ kind }) => kind !== 'silent')
+  if (answers[heard]?.kind === 'serving') {
+    io.out(`serving: ${targets[heard]?.address}\n`)
     return 0
   }
-  io.err(`not serving: ${target.address}: ${answer}\n`)
+  for (const [index, { text }] of answers.entries()) io.err(`not serving: ${targets[index]?.address}: ${text}\n`)
+  if (targets.length === 0) io.err('not serving: the configuration does not say whom to ask\n')
+  else if (chosen === undefined && heard < 0) io.err(WHERE)
   return 1
 }
 
@@ -70,43 +78,51 @@ function chooseTarget(address: string | undefined, admin: string | undefined): T
   return admin === undefined ? undefined : { kind: 'admin', address: admin }
 }
 
-/** What it depends on where to ask. */
-const ADDRESS_KEYS = ['extAuthz.listen', 'admin.listen', 'b7a.observability.metrics.prometheus.port']
-
 /**
  * A file that was broken after the start does not matter to a sidecar that runs: it keeps the old configuration, and
- * certificates may be about to be replaced one by one. So what is wrong is printed, and no reason not to ask. Undefined
- * where the file, or a flag of this very command, does not say whom.
+ * certificates may be about to be replaced one by one. So what is wrong is printed, and no reason not to ask; as it may
+ * be the address that is wrong, both listeners are asked. None where a flag of this very command is wrong.
  */
-function configuredTarget(options: LoadOptions, io: Io): Target | undefined {
+function configuredTargets(options: LoadOptions, io: Io): readonly Target[] {
   const { loaded, settings } = loadSettings(options)
-  if (loaded.ok) return targetOf(loaded.config)
+  if (loaded.ok) {
+    const grpc = grpcTarget(loaded.config.extAuthz)
+    return grpc.length > 0 ? grpc : adminTarget(loaded.config.admin)
+  }
   const errors = loaded.problems.filter(({ severity }) => severity === 'error')
   for (const problem of errors) io.err(`${formatProblem(problem, options.file ?? DEFAULT_FILE)}\n`)
-  const decisive = [...ADDRESS_KEYS, ...Object.keys(options.flags ?? {})]
-  if (settings === undefined || errors.some(({ key }) => decisive.includes(key))) return undefined
+  if (errors.some(({ key }) => Object.hasOwn(options.flags ?? {}, key))) return []
+  const known = settings ?? settingsWithoutFile(options)
   const reported = createReport()
-  return targetOf({ extAuthz: readExtAuthz(settings, reported), admin: readAdmin(settings, reported) })
+  return [...grpcTarget(readExtAuthz(known, reported)), ...adminTarget(readAdmin(known, reported))]
 }
 
-function targetOf({ extAuthz, admin }: Pick<Config, 'extAuthz' | 'admin'>): Target {
-  const [listen] = extAuthz.listen
-  if (listen === undefined || extAuthz.tls !== undefined) {
-    return { kind: 'admin', address: joinReachable(admin.listen.host, admin.listen.port) }
-  }
-  const address = listen.kind === 'unix' ? `unix:${listen.path}` : joinReachable(listen.host, listen.port)
-  return { kind: 'grpc', address }
+function grpcTarget({ listen: [listen], tls }: Config['extAuthz']): readonly Target[] {
+  if (listen === undefined || tls !== undefined) return []
+  return [
+    { kind: 'grpc', address: listen.kind === 'unix' ? `unix:${listen.path}` : joinReachable(listen.host, listen.port) },
+  ]
+}
+
+function adminTarget({ listen }: Config['admin']): readonly Target[] {
+  return listen.host === '' ? [] : [{ kind: 'admin', address: joinReachable(listen.host, listen.port) }]
 }
 
 /** An address that stands for all of this machine's is asked on loopback. */
 function joinReachable(host: string, port: number): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  return joinHostPort({ host: reachable, port })
 }
 
-function askGrpc(address: string, channel: ChannelCredentials): Promise<string> {
+/** `silent`: nobody there, or somebody who does not know the question. */
+interface Answer {
+  readonly kind: 'serving' | 'not-serving' | 'silent'
+  readonly text: string
+}
+
+function askGrpc(address: string, channel: ChannelCredentials): Promise<Answer> {
   const { Check: method } = healthService
-  if (method === undefined) return Promise.resolve('no health service is defined')
+  if (method === undefined) return Promise.resolve({ kind: 'silent', text: 'no health service is defined' })
   const client = new Client(address, channel)
   return new Promise((resolve) => {
     client.makeUnaryRequest(
@@ -117,8 +133,9 @@ function askGrpc(address: string, channel: ChannelCredentials): Promise<string> 
       { deadline: Date.now() + TIMEOUT_MS },
       (error, reply: unknown) => {
         client.close()
-        if (error !== null) resolve(`no answer (gRPC status ${error.code})`)
-        else resolve(isServing(reply) ? 'serving' : 'it says NOT_SERVING')
+        if (error !== null) resolve({ kind: 'silent', text: `no answer (gRPC status ${error.code})` })
+        else if (isServing(reply)) resolve({ kind: 'serving', text: '' })
+        else resolve({ kind: 'not-serving', text: 'it says NOT_SERVING' })
       },
     )
   })
@@ -128,16 +145,19 @@ function isServing(reply: unknown): boolean {
   return typeof reply === 'object' && reply !== null && 'status' in reply && reply.status === 'SERVING'
 }
 
-function askAdmin(address: string): Promise<string> {
+function askAdmin(address: string): Promise<Answer> {
   const url = URL.parse(`http://${address}/readyz`)
-  if (url === null) return Promise.resolve('not an address')
+  if (url === null) return Promise.resolve({ kind: 'silent', text: 'not an address' })
   return new Promise((resolve) => {
     const asked = request(url, { timeout: TIMEOUT_MS, agent: false }, (response) => {
       response.resume()
-      resolve(response.statusCode === 200 ? 'serving' : `HTTP ${response.statusCode}`)
+      resolve({
+        kind: response.statusCode === 200 ? 'serving' : 'not-serving',
+        text: `HTTP ${response.statusCode}`,
+      })
     })
     asked.once('timeout', () => asked.destroy())
-    asked.once('error', () => resolve('no answer'))
+    asked.once('error', () => resolve({ kind: 'silent', text: 'no answer' }))
     asked.end()
   })
 }

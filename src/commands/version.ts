@@ -5,6 +5,8 @@ import type { Io } from './io.ts'
 export const VERSION_HELP = `Usage: micro-gw-authz version
 
 Prints the version of micro-gw-authz and of Node.
+
+Exit status: 0, or 2 after wrong usage.
 `
 
 /** Exit status 0; 2: wrong usage. */

@@ -39,6 +39,11 @@ export function readHostPort(text: string): ReadAddress<HostPort> {
   return { kind: 'address', address: { host, port } }
 }
 
+/** As `readHostPort` reads it. */
+export function joinHostPort({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 function problem(text: string): { readonly kind: 'problem'; readonly problem: string } {
   return { kind: 'problem', problem: text }
 }

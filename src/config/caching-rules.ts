@@ -11,18 +11,18 @@ const SHARED_STORE = ['store', 'storeTimeout', 'encryptionKey', 'unsealed', 'key
 
 /** The memory of answers. An expiry of 0 is WSO2's way to switch it off. */
 export function readCaching(settings: Settings, report: Report): Config['caching'] {
-  if (settings.durationMs('caching.staleIfError') > 0) {
+  const enabled = settings.isOn('caching.enabled')
+  if (enabled && settings.durationMs('caching.staleIfError') > 0) {
     report.error('caching.staleIfError', '`staleIfError` is not supported yet. Remove the key or write "0s".')
   }
   for (const key of SHARED_STORE)
-    if (asksForMore(settings, key)) {
+    if (enabled && asksForMore(settings, key)) {
       report.error(
         key,
         `\`${nameOf(key)}\`: a shared store is not supported yet. Remove the key; answers are remembered in memory.`,
       )
     }
   const tokenCacheExpiryMs = settings.durationMs('caching.tokenCacheExpiryTime')
-  const enabled = settings.isOn('caching.enabled')
   if (enabled && tokenCacheExpiryMs === 0) {
     report.notice('caching.tokenCacheExpiryTime', '0 switches the cache off: every request introspects.')
   }

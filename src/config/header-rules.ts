@@ -1,5 +1,7 @@
 /** Header names: where credentials come from, and which headers the upstream gets. */
 import type { Config } from './config.ts'
+import { nameProblem as claimProblem } from './policy-words.ts'
+import { isReference, type Resolved, resolveReference } from './references.ts'
 import type { Report } from './report.ts'
 import type { Settings } from './settings.ts'
 
@@ -51,7 +53,7 @@ export function readUpstreamHeaders(
     else if (twin !== undefined)
       report.error(key, `Differs from ${twin} only in \`_\`, which many upstreams read alike. Choose another name.`)
     else if (typeof claim !== 'string') report.error(key, 'Must be the name of a claim, in quotes.')
-    else headers.set(header, claim)
+    else headers.set(header, readClaim(claim, key, settings, report))
   }
   const managed = [...headers.keys()].filter((header) => !(written instanceof Map && written.has(header)))
   checkCredentialsHeader(credentialsHeader, managed, report)
@@ -59,6 +61,16 @@ export function readUpstreamHeaders(
     upstreamHeaders: [...headers].filter(([, claim]) => claim !== '').map(([header, claim]) => ({ header, claim })),
     managedHeaders: [...headers.keys()],
   }
+}
+
+function readClaim(claim: string, key: string, settings: Settings, report: Report): string {
+  const resolved: Resolved = isReference(claim)
+    ? resolveReference(claim, settings.env)
+    : { kind: 'text', text: claim, file: undefined }
+  if (resolved.file !== undefined) settings.usesFile(resolved.file)
+  const problem = resolved.kind === 'text' ? claimProblem(resolved.text) : resolved.problem
+  if (problem !== undefined) report.error(key, `The name of the claim ${problem}.`)
+  return resolved.kind === 'text' ? resolved.text : ''
 }
 
 /** The credentials would be taken for identity, and removed or overwritten before the upstream whatever is configured. */
@@ -93,6 +105,8 @@ function nameProblem(header: string): string | undefined {
 export function readMetadata(settings: Settings, report: Report): Config['metadata'] {
   const claims = settings.list('metadata.claims')
   for (const claim of claims) {
+    const problem = claimProblem(claim)
+    if (problem !== undefined) report.error('metadata.claims', `A name of it ${problem}.`)
     if (OWN_METADATA.includes(claim))
       report.error('metadata.claims', `\`${claim}\` is filled by this sidecar itself. Remove it.`)
   }

@@ -1,5 +1,6 @@
 /** `[keyManager]`: where introspection goes and how it is called. */
 
+import { isIPv6 } from 'node:net'
 import { readHostPort } from './address.ts'
 import type { KeyManagerConfig, KeyManagerTls } from './config.ts'
 import { formatDuration } from './duration.ts'
@@ -140,8 +141,8 @@ function readSkew(settings: Settings, report: Report): number {
       `${key} is ${formatDuration(skewMs)}, ${other} is ${formatDuration(settings.durationMs(other))}. The first counts: remove the other.`,
     )
   }
-  const bare = Number(settings.raw(key))
-  if (skewMs <= LONGEST_SKEW_MS || !Number.isFinite(bare)) return capSkew(skewMs, key, report)
+  const bare = settings.bareNumber(key)
+  if (skewMs <= LONGEST_SKEW_MS || bare === undefined) return capSkew(skewMs, key, report)
   report.warning(
     key,
     `${bare} is read as seconds, as WSO2's documentation says; WSO2's code reads milliseconds, so there it meant ${formatDuration(bare)}. The effective skew is cut to 300s. Write "${formatDuration(bare)}" if that was meant.`,
@@ -172,13 +173,14 @@ function readProxy(settings: Settings, report: Report): string | undefined {
   }
   const host = settings.text(`${base}.host`)
   const port = settings.isWritten(`${base}.port`) ? settings.integer(`${base}.port`) : 0
+  const authority = isIPv6(host ?? '') ? `[${host}]` : (host ?? '')
   if (host === undefined || port === 0) report.error(base, 'enableInternalServices = true needs `host` and `port`.')
-  else if (readHostPort(`${host}:${port}`).kind === 'problem')
+  else if (readHostPort(`${authority}:${port}`).kind === 'problem')
     report.error(`${base}.host`, 'Must be a host name or address.')
   if (settings.isWritten(`${base}.username`) || settings.isWritten(`${base}.password`)) {
     report.error(base, 'Credentials for the proxy are not supported yet. Remove `username` and `password`.')
   }
-  return `http://${host ?? ''}:${port}`
+  return `http://${authority}:${port}`
 }
 
 function readTls(settings: Settings, report: Report): KeyManagerTls {

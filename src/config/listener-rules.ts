@@ -1,4 +1,5 @@
 /** `[extAuthz]` and `[admin]`. */
+import { isIPv6 } from 'node:net'
 import { type ReadAddress, readHostPort, readListenAddress } from './address.ts'
 import type { Config, HostPort, ListenAddress } from './config.ts'
 import type { Report } from './report.ts'
@@ -47,10 +48,8 @@ function readListen(settings: Settings, report: Report): readonly ListenAddress[
   const texts = settings.list('extAuthz.listen')
   const addresses = texts.flatMap((text) => found(readListenAddress(text), 'extAuthz.listen', report))
   if (texts.length === 0) report.error('extAuthz.listen', 'Is an empty list: name at least one address.')
-  const names = addresses
-    .filter((address) => address.kind === 'unix' || address.port !== 0)
-    .map((address) => JSON.stringify(address))
-  if (new Set(names).size < names.length) report.error('extAuthz.listen', 'Names the same address twice.')
+  if (addresses.some((address, index) => addresses.slice(index + 1).some((other) => clash(address, other))))
+    report.error('extAuthz.listen', 'Names the same address twice, or one that another includes.')
   return addresses
 }
 
@@ -135,17 +134,29 @@ function checkDistinct(
   localListen: HostPort | undefined,
   report: Report,
 ): void {
-  if (listen === undefined || listen.port === 0) return
-  const clashes = (other: HostPort): boolean =>
-    other.port === listen.port && (other.host === listen.host || listen.host === '0.0.0.0' || other.host === '0.0.0.0')
-  if (localListen !== undefined && clashes(localListen))
+  const [admin, local] = [listen, localListen].map((one): ListenAddress | undefined => one && { kind: 'tcp', ...one })
+  if (admin !== undefined && local !== undefined && clash(admin, local))
     report.error('admin.localListen', 'Has the port of admin.listen. Choose another.')
   for (const text of settings.list('extAuthz.listen')) {
     const read = readListenAddress(text)
-    if (read.kind !== 'address' || read.address.kind !== 'tcp' || read.address.port === 0) continue
-    const { host, port } = read.address
-    if (clashes({ host, port }) || (localListen?.port === port && localListen.host === host)) {
+    if (read.kind !== 'address') continue
+    const { address } = read
+    if ([admin, local].some((other) => other !== undefined && clash(address, other)))
       report.error('extAuthz.listen', 'Has the port of an admin listener. Choose another.')
-    }
   }
+}
+
+/** Whether both cannot be bound; `::` takes IPv4 too. */
+function clash(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.kind === 'unix' || other.kind === 'unix')
+    return one.kind === 'unix' && other.kind === 'unix' && one.path === other.path
+  if (one.port === 0 || one.port !== other.port) return false
+  const [a, b] = [one, other].map(({ host }) => (host.toLowerCase() === 'localhost' ? '127.0.0.1' : host))
+  return (
+    a === b ||
+    a === '::' ||
+    b === '::' ||
+    (a === '0.0.0.0' && !isIPv6(b ?? '')) ||
+    (b === '0.0.0.0' && !isIPv6(a ?? ''))
+  )
 }

@@ -63,6 +63,19 @@ export function loadSettings(options: LoadOptions): {
   }
 }
 
+/** Of environment, flags and defaults alone, whatever is wrong with them: for a file that cannot be read. */
+export function settingsWithoutFile({ env, flags = {} }: LoadOptions): Settings {
+  const report = createReport()
+  const layers = [readEnvironment(env, report), readFlags(flags, report)]
+  return readSettings(
+    layers,
+    env,
+    report,
+    () => undefined,
+    () => undefined,
+  )
+}
+
 function failure(report: Report, files: ReadonlySet<string>): Loaded {
   return Object.freeze({ ok: false, problems: report.problems(), files: Object.freeze([...files]) })
 }

@@ -24,6 +24,7 @@ export function nearest(
   let bestDistance = within + 1
   const lower = name.toLowerCase()
   for (const candidate of candidates) {
+    if (Math.abs(lower.length - candidate.length) > within) continue
     const distance = editDistance(lower, candidate.toLowerCase())
     if (distance < bestDistance || (best === undefined && distance <= within)) {
       best = candidate

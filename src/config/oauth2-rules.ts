@@ -1,8 +1,9 @@
 /** `[keymanager.security.oauth2]`: the own token's grant and endpoints; combinations that cannot be meant are errors. */
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { readStrongMethod, type StrongMethod } from './client-method-rules.ts'
 import type { ClientMethod, OwnTokenConfig, RefreshConfig, TokenEndpointConfig } from './config.ts'
+import { nameProblem, scopeProblem } from './policy-words.ts'
 import type { Report } from './report.ts'
 import { Secret } from './secret.ts'
 import type { Settings } from './settings.ts'
@@ -78,13 +79,14 @@ function readPasswordRefresh(grant: TokenEndpointConfig, settings: Settings, rep
     )
   }
   const own = settings.isWritten(`${OAUTH2}.refresh.clientId`) || settings.isWritten(`${OAUTH2}.refresh.clientSecret`)
+  checkText(`${OAUTH2}.refresh.clientId`, settings, report)
   const id = settings.text(`${OAUTH2}.refresh.clientId`) ?? settings.text(`${OAUTH2}.password.clientId`) ?? ''
   const secrets = settings.secrets(`${OAUTH2}.refresh.clientSecret`)
   const effective = secrets.length > 0 ? secrets : settings.secrets(`${OAUTH2}.password.clientSecret`)
   return {
     url: readUrl('refresh.refreshUrl', settings, report) ?? grant.url,
     clients: own ? readClients('refresh', id, effective, settings, report) : grant.clients,
-    scope: scopeOf('refresh', settings),
+    scope: scopeOf('refresh', settings, report),
     ...readTargets('refresh', settings, report),
     refreshToken: undefined,
     stateFile: readStateFile(settings, report),
@@ -113,7 +115,7 @@ function readDirectToken(refresh: boolean, settings: Settings, report: Report): 
     refresh: {
       url,
       clients: readClients('refresh', id, settings.secrets(`${OAUTH2}.refresh.clientSecret`), settings, report),
-      scope: scopeOf('refresh', settings),
+      scope: scopeOf('refresh', settings, report),
       ...readTargets('refresh', settings, report),
       refreshToken: refreshToken ?? new Secret(''),
       stateFile: readStateFile(settings, report),
@@ -139,7 +141,7 @@ function readEndpoint(
   return {
     url,
     clients: readClients(section, id, settings.secrets(`${OAUTH2}.${section}.clientSecret`), settings, report),
-    scope: scopeOf(section, settings),
+    scope: scopeOf(section, settings, report),
     ...readTargets(section, settings, report),
   }
 }
@@ -166,7 +168,14 @@ function readClientId(section: Section, settings: Settings, report: Report): str
     const because = strong === undefined ? `credentialBearer = "${bearer}"` : `clientAuthMethod = "${strong}"`
     report.error(key, `Is missing or empty; it is needed with ${because}.`)
   }
+  checkText(key, settings, report)
   return id ?? ''
+}
+
+/** Sent as it is: a line end from a file would make another client of it. */
+function checkText(key: string, settings: Settings, report: Report): void {
+  const problem = nameProblem(settings.text(key) ?? '')
+  if (problem !== undefined) report.error(key, `It ${problem}.`)
 }
 
 /** One method, or two where two secrets are given. */
@@ -193,8 +202,12 @@ function readClients(
   return given.map((password) => ({ kind: 'basic', username: id, password, encoding: 'form', method }))
 }
 
-function scopeOf(section: Section, settings: Settings): string {
-  return listOf(`${OAUTH2}.${section}.scopes`, settings).join(' ')
+function scopeOf(section: Section, settings: Settings, report: Report): string {
+  const key = `${OAUTH2}.${section}.scopes`
+  const scopes = listOf(key, settings)
+  const problem = scopes.map(scopeProblem).find((one) => one !== undefined)
+  if (problem !== undefined) report.error(key, `A word of it ${problem}.`)
+  return scopes.join(' ')
 }
 
 function listOf(key: string, settings: Settings): readonly string[] {
@@ -211,6 +224,7 @@ function readTargets(
   const resource = listOf(key, settings)
   if (!resource.every((uri) => URL.canParse(uri) && !uri.includes('#')))
     report.error(key, 'Must be absolute URIs without a fragment (RFC 8707 section 2).')
+  checkText(`${OAUTH2}.${section}.audience`, settings, report)
   return { resource, audience: settings.text(`${OAUTH2}.${section}.audience`) }
 }
 
@@ -220,7 +234,9 @@ function readStateFile(settings: Settings, report: Report): string | undefined {
   const file = settings.text(key)
   if (file === undefined) return undefined
   try {
-    accessSync(dirname(file), constants.W_OK)
+    accessSync(`${dirname(file)}/.`, constants.W_OK)
+    if (statSync(file, { throwIfNoEntry: false })?.isFile() === false)
+      report.error(key, '`stateFile` names what is no regular file. Name a file, which need not exist.')
   } catch {
     report.error(key, 'The folder of `stateFile` does not exist or may not be written by this user.')
   }

@@ -1,7 +1,8 @@
 /** `[policy]` and `[[policy.rules]]`. */
 import type { PolicyLayer, PolicyRule, PolicySettings } from '../authz/ports.ts'
 import { nearest } from './nearest.ts'
-import { hostProblem, methodProblem, pathProblem, scopeProblem } from './policy-words.ts'
+import { hostProblem, matchProblem, methodProblem, pathProblem, scopeProblem } from './policy-words.ts'
+import { isReference } from './references.ts'
 import type { Report } from './report.ts'
 import { nameOf, SCHEMA } from './schema.ts'
 import { RULE_PREFIX } from './schema-policy.ts'
@@ -17,14 +18,20 @@ export function readPolicy(settings: Settings, report: Report): PolicySettings {
     if (settings.source(key) !== undefined)
       report.error(key, 'Step-up authentication is not supported yet. Remove the key.')
   }
-  const layer = readLayer((name) => settings.value(`policy.${name}`), 'policy', report)
+  const layer = readLayer(
+    (name) => settings.value(`policy.${name}`),
+    (name) => settings.raw(`policy.${name}`),
+    'policy',
+    report,
+  )
   const written = settings.value('policy.rules')
   const rules = Array.isArray(written)
     ? written.map((rule: unknown, index) => readRule(rule, index, settings, report))
     : []
+  const names = new Set<string>()
   for (const [index, { name }] of rules.entries()) {
-    if (rules.findIndex((other) => other.name === name) < index)
-      report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
+    if (names.has(name)) report.error(`policy.rules[${index}].name`, `Two rules are named \`${name}\`. Rename one.`)
+    names.add(name)
   }
   if (Array.isArray(written)) warnOfUnreachable(rules, written, report)
   return { ...layer, noMatch: settings.text('policy.noMatch') === 'deny' ? 'deny' : 'allow', rules }
@@ -80,15 +87,15 @@ function readRule(rule: unknown, index: number, settings: Settings, report: Repo
     if (read.kind === 'problem') report.error(`${at}.${key}`, `\`${key}\` ${read.problem}.`)
   }
   const list = (name: string): readonly string[] => texts(values.get(name))
+  const raw = (name: string): unknown => (isTable(rule) ? rule[name] : undefined)
   const name = values.get('name')
-  const hosts = list('hosts').map((host) => host.toLowerCase())
-  checkWords(hosts, `${at}.hosts`, hostProblem, report)
-  checkWords(list('methods'), `${at}.methods`, methodProblem, report)
-  checkWords(list('paths'), `${at}.paths`, pathProblem, report)
+  checkWords(list('hosts'), raw('hosts'), `${at}.hosts`, (host) => hostProblem(host.toLowerCase()), report)
+  checkWords(list('methods'), raw('methods'), `${at}.methods`, methodProblem, report)
+  checkWords(list('paths'), raw('paths'), `${at}.paths`, pathProblem, report)
   return {
-    ...readLayer((key) => values.get(key), at, report),
+    ...readLayer((key) => values.get(key), raw, at, report),
     name: typeof name === 'string' ? name : `rule-${index + 1}`,
-    hosts,
+    hosts: list('hosts').map((host) => host.toLowerCase()),
     methods: list('methods'),
     paths: list('paths'),
     anonymous: values.get('anonymous') === true,
@@ -96,10 +103,19 @@ function readRule(rule: unknown, index: number, settings: Settings, report: Repo
   }
 }
 
-function readLayer(value: (name: string) => Value | undefined, at: string, report: Report): PolicyLayer {
+function readLayer(
+  value: (name: string) => Value | undefined,
+  raw: (name: string) => unknown,
+  at: string,
+  report: Report,
+): PolicyLayer {
   const list = (name: string): readonly string[] => texts(value(name))
   const issuer = value('issuer')
-  for (const name of ['requiredScopes', 'anyScopes']) checkWords(list(name), `${at}.${name}`, scopeProblem, report)
+  for (const name of ['requiredScopes', 'anyScopes'])
+    checkWords(list(name), raw(name), `${at}.${name}`, scopeProblem, report)
+  for (const name of ['audience', 'clients', 'requiredClaims'])
+    checkWords(list(name), raw(name), `${at}.${name}`, matchProblem, report)
+  if (typeof issuer === 'string') checkWords([issuer], raw('issuer'), `${at}.issuer`, matchProblem, report)
   return {
     requiredScopes: list('requiredScopes'),
     anyScopes: list('anyScopes'),
@@ -114,14 +130,18 @@ function texts(value: Value | undefined): readonly string[] {
   return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []
 }
 
+/** What a reference names may be a secret put in the wrong place: only what stands in the file itself is quoted. */
 function checkWords(
   words: readonly string[],
+  raw: unknown,
   key: string,
   problemOf: (word: string) => string | undefined,
   report: Report,
 ): void {
   for (const word of words) {
     const problem = problemOf(word)
-    if (problem !== undefined) report.error(key, `${JSON.stringify(word.slice(0, 100))} ${problem}.`)
+    if (problem === undefined) continue
+    const isLiteral = Array.isArray(raw) ? raw.includes(word) : typeof raw === 'string' && !isReference(raw)
+    report.error(key, `${isLiteral ? JSON.stringify(word.slice(0, 100)) : 'What its reference names'} ${problem}.`)
   }
 }

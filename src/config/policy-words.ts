@@ -8,6 +8,19 @@ export function scopeProblem(scope: string): string | undefined {
   return 'is not a scope of RFC 6749: printable ASCII without space, `"` and `\\`; several scopes are several list items'
 }
 
+/** A name that another server must know exactly so: an issuer, a client, a claim. */
+export function nameProblem(name: string): string | undefined {
+  if (/\p{Cc}/u.test(name)) return 'holds a control character, perhaps a line end'
+  return name === name.trim() ? undefined : 'begins or ends with a blank'
+}
+
+/** The same of what answers are compared with. */
+export function matchProblem(name: string): string | undefined {
+  const problem = nameProblem(name)
+  if (problem === undefined) return undefined
+  return `${problem}: it would never match. Several values are several list items, or separated by commas`
+}
+
 /** A host name or address, or `*.` and a host name; ports are cut off requests before they are compared. */
 export function hostProblem(host: string): string | undefined {
   if (/^(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(host) || /^\[[0-9a-f:.]+\]$/.test(host)) return undefined

@@ -79,7 +79,9 @@ export function cipherSecret(env: Environment): Resolved {
   if (direct !== '') return { kind: 'text', text: direct, file: undefined }
   if (file === '')
     return problem(`needs the secret it was encrypted with: set ${SECRET_VARIABLE} or ${SECRET_VARIABLE}_FILE`)
-  return readSecretFile(file)
+  const read = readSecretFile(file)
+  if (read.kind === 'text') return read
+  return problem(`needs the secret it was encrypted with, but ${SECRET_VARIABLE}_FILE ${read.problem}`, read.file)
 }
 
 /** AES-128-CBC of WSO2: key = first 16 bytes of SHA-256(secret), the blob begins with the IV. */

@@ -23,9 +23,15 @@ export interface Report {
 
 const ORDER = { error: 0, warning: 1, notice: 2 } as const
 
+/** Keys of the file may be quoted, with line ends and escape sequences in them: none forges a line on a terminal. */
+function onOneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, '?')
+}
+
 /** An empty report. The same problem reported twice is kept once. */
 export function createReport(): Report {
   const found: Problem[] = []
+  const known = new Set<string>()
   let placeOf: (key: string) => KeyPlace = () => ({ line: undefined, origin: undefined })
   const add = (severity: Problem['severity'], key: string, message: string, line: number | undefined): void => {
     const place = placeOf(key)
@@ -33,8 +39,11 @@ export function createReport(): Report {
       place.origin === undefined || message.includes(place.origin)
         ? message
         : `${message} (It is set by ${place.origin}.)`
-    if (found.some((one) => one.key === key && one.message === text && one.severity === severity)) return
-    found.push(Object.freeze({ severity, key, line: line ?? place.line, message: text }))
+    const problem = { severity, key: onOneLine(key), line: line ?? place.line, message: onOneLine(text) }
+    const identity = JSON.stringify([severity, problem.key, problem.message])
+    if (known.has(identity)) return
+    known.add(identity)
+    found.push(Object.freeze(problem))
   }
   return {
     error: (key, message, line) => add('error', key, message, line),

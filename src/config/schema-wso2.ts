@@ -45,6 +45,7 @@ export function wso2Rows(): readonly Row[] {
       default: 9797,
       range: [0, 65_535],
     }),
+    row(`${METRICS}.prometheus.host`, 'any', 'Not used: the host of `admin.listen` counts.', unused),
     row('httpClients.proxy.enable', 'boolean', 'Not used: the proxy of upstream calls.', unused),
     row('httpClients.proxy.enableInternalServices', 'boolean', 'true: the key manager is called through this proxy.', {
       ...used,

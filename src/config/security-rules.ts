@@ -12,9 +12,10 @@ const NONE = 'keyManager.security.none'
 
 /** The one scheme that is switched on. Where there is an error the value returned is never used. */
 export function readSecurity(settings: Settings, report: Report): ClientSecurity {
-  const username = sameTwice(settings, 'username', report)
-  const password = sameSecretTwice(settings, report)
-  const usernameWritten = settings.isWritten(`${BASIC}.username`) || settings.isWritten('keyManager.username')
+  const isOff = settings.flag(`${BASIC}.enabled`) === false
+  const username = isOff ? undefined : sameTwice(settings, 'username', report)
+  const password = isOff ? undefined : sameSecretTwice(settings, report)
+  const usernameWritten = !isMissing('username', settings)
   // WSO2 defaults to admin/admin and lets basic silently beat oauth2; here a written user name is what switches it on.
   const basic = settings.flag(`${BASIC}.enabled`) ?? usernameWritten
   const oauth2 = settings.isOn(`${OAUTH2}.enabled`)
@@ -50,7 +51,7 @@ function readBasic(
 ): ClientMethod {
   const encoding = settings.text(`${BASIC}.encoding`) === 'form' ? 'form' : 'raw'
   const written = settings.text(`${BASIC}.method`)
-  if (username === undefined && settings.isMissing(`${BASIC}.username`)) {
+  if (username === undefined && isMissing('username', settings)) {
     report.error(`${BASIC}.username`, 'The basic scheme is enabled, but `username` is missing or empty.')
   }
   if (written === 'client_secret_jwt' || written === 'private_key_jwt' || written === 'tls_client_auth') {
@@ -60,7 +61,7 @@ function readBasic(
     return readStrongMethod(written, client, BASIC, settings, report)
   }
   const method = written === 'post' ? 'post' : 'header'
-  if (password === undefined && settings.isMissing(`${BASIC}.password`)) {
+  if (password === undefined && isMissing('password', settings)) {
     report.error(`${BASIC}.password`, 'The basic scheme is enabled, but `password` is missing or empty.')
   }
   const raw = encoding === 'raw' && method === 'header'
@@ -85,6 +86,11 @@ function readBasic(
     )
   }
   return { kind: 'basic', username: username ?? '', password: password ?? new Secret(''), encoding, method }
+}
+
+/** In both spellings: what is written and wrong was reported, and is there. */
+function isMissing(name: string, settings: Settings): boolean {
+  return settings.isMissing(`${BASIC}.${name}`) && settings.isMissing(`keyManager.${name}`)
 }
 
 function hasControl(text: string): boolean {

@@ -1,12 +1,12 @@
 /** All keys together: flags over environment over file over defaults, each read by its type. */
 import { formatDuration, parseDuration } from './duration.ts'
-import { type Environment, misspeltReference } from './references.ts'
+import { type Environment, isReference, misspeltReference, resolveReference } from './references.ts'
 import type { KeyPlace, Report } from './report.ts'
 import { nameOf, type Row, rowOf, SCHEMA, tableOf } from './schema.ts'
 import { Secret } from './secret.ts'
 import { shownUrl } from './url.ts'
 import { readValue, type Value } from './values.ts'
-import type { Source, WrittenKeys } from './written.ts'
+import type { Source, Written, WrittenKeys } from './written.ts'
 
 /** Typed look-ups by documented path; asking for another type than the row's is a mistake in this program and throws. */
 export interface Settings {
@@ -28,6 +28,8 @@ export interface Settings {
   isMissing(path: string): boolean
   /** What is written in the file or a variable, before its unit is applied; undefined where nothing is. */
   raw(path: string): unknown
+  /** What is written without a unit, references followed; undefined where it has one or nothing is written. */
+  bareNumber(path: string): number | undefined
   source(path: string): Source | undefined
   readonly env: Environment
   /** Notes a file whose change means a reload. */
@@ -46,8 +48,8 @@ export function readSettings(
   report.locate((key) => placeOfKey(key, written, lineOf))
   const values = new Map<string, Value>()
   const invalid = new Set<string>()
-  for (const [path, { row, value, source }] of written) {
-    const follow = !isSwitchedOff(path, written)
+  for (const [path, { row, value, source }] of switchesFirst(written)) {
+    const follow = !isSwitchedOff(path, values)
     const read = readValue(row, value, { env, usesFile, fromText: source.kind !== 'file', follow })
     if (read.kind === 'value') {
       values.set(path, read.value)
@@ -62,7 +64,7 @@ export function readSettings(
 
 /** A warning and no error: WSO2 sends such a value as it is written too, and it may be a password. */
 function warnOfMisspeltReference(path: string, value: unknown, report: Report): void {
-  const texts: readonly unknown[] = Array.isArray(value) ? value : [value]
+  const texts: readonly unknown[] = value instanceof Map ? [...value.values()] : Array.isArray(value) ? value : [value]
   const [begins] = texts.flatMap((text) => (typeof text === 'string' ? (misspeltReference(text) ?? []) : []))
   if (begins === undefined) return
   report.warning(
@@ -87,11 +89,21 @@ function placeOfKey(key: string, written: WrittenKeys, lineOf: (key: string) => 
   return { line: lineOf(key), origin: undefined }
 }
 
-/** True below a table whose `enabled` is written false: it is type-checked and otherwise ignored. */
-function isSwitchedOff(path: string, written: WrittenKeys): boolean {
+/** The `enabled` keys, outer tables first, before what they switch off. */
+function switchesFirst(written: WrittenKeys): readonly (readonly [string, Written])[] {
+  const depthOf = (path: string): number => path.split('.').length
+  const isSwitch = ([path]: readonly [string, Written]): boolean => nameOf(path) === 'enabled'
+  const all = [...written]
+  return [
+    ...all.filter(isSwitch).toSorted(([a], [b]) => depthOf(a) - depthOf(b)),
+    ...all.filter((one) => !isSwitch(one)),
+  ]
+}
+
+/** True below a table whose `enabled` was read as false: it is type-checked and otherwise ignored. */
+function isSwitchedOff(path: string, values: ReadonlyMap<string, Value>): boolean {
   for (let table = tableOf(path); table !== ''; table = tableOf(table)) {
-    const enabled = written.get(`${table}.enabled`)?.value
-    if (enabled === false || (typeof enabled === 'string' && enabled.toLowerCase() === 'false')) return true
+    if (values.get(`${table}.enabled`) === false) return true
   }
   return false
 }
@@ -169,6 +181,13 @@ class SettingsView implements Settings {
 
   raw(path: string): unknown {
     return this.#written.get(path)?.value
+  }
+
+  bareNumber(path: string): number | undefined {
+    const raw = this.raw(path)
+    const resolved = typeof raw === 'string' && isReference(raw) ? resolveReference(raw, this.env) : undefined
+    const number = Number((resolved?.kind === 'text' ? resolved.text : raw) || Number.NaN)
+    return Number.isFinite(number) ? number : undefined
   }
 
   source(path: string): Source | undefined {

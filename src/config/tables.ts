@@ -1,28 +1,24 @@
 /** The tables of a file, matched to the rows of the table of keys: case of table names disregarded, key names exact. */
 import { isDeepStrictEqual } from 'node:util'
+import {
+  headerOf,
+  knownTables,
+  ownTables,
+  rows,
+  rowsByLowerPath,
+  rowsByTable,
+  tablesIn,
+  wildcardOf,
+} from './known-tables.ts'
 import { nearest } from './nearest.ts'
 import type { Report } from './report.ts'
-import { nameOf, type Row, SCHEMA, tableOf } from './schema.ts'
+import { nameOf, type Row, tableOf } from './schema.ts'
 import type { TomlDocument, TomlTable } from './toml.ts'
 import type { WrittenKeys } from './written.ts'
 
-const rows = SCHEMA.filter((row) => !row.path.includes('[]') && !row.path.endsWith('.*'))
-const rowsByTable = Map.groupBy(rows, (row) => tableOf(row.path).toLowerCase())
-const rowsByLowerPath = new Map(rows.map((row) => [row.path.toLowerCase(), row]))
-const wildcards = SCHEMA.filter((row) => row.path.endsWith('.*'))
-/** Every table that holds a row, and its ancestors: lower case -> documented spelling. */
-const knownTables = new Map(
-  rows.flatMap((row) => ancestors(tableOf(row.path)).map((path) => [path.toLowerCase(), path])),
-)
-const ownTables = [...knownTables.values(), ...rows.filter((row) => row.type === 'map').map((row) => row.path)]
-
-function ancestors(path: string): readonly string[] {
-  return path === '' ? [] : [...ancestors(tableOf(path)), path]
-}
-
 /** What a file says; problems with its names go to the report. */
 export function readTables(document: TomlDocument, report: Report): WrittenKeys {
-  const reader = new TableReader(document.lines, report)
+  const reader = new TableReader(document, report)
   reader.walk(document.root, '')
   reader.nameUnused()
   return reader.written
@@ -35,13 +31,13 @@ export function isTable(value: unknown): value is TomlTable {
 
 class TableReader {
   readonly written: WrittenKeys = new Map()
-  readonly #lines: ReadonlyMap<string, number>
+  readonly #document: TomlDocument
   readonly #report: Report
   /** Top-level table -> unused paths below it, as written. */
   readonly #unused = new Map<string, Set<string>>()
 
-  constructor(lines: ReadonlyMap<string, number>, report: Report) {
-    this.#lines = lines
+  constructor(document: TomlDocument, report: Report) {
+    this.#document = document
     this.#report = report
   }
 
@@ -88,7 +84,7 @@ class TableReader {
       this.walk(value, path)
       return
     }
-    this.#unknownTable(path)
+    this.#unknownTable(path, Object.keys(value))
   }
 
   #tables(value: readonly TomlTable[], path: string): void {
@@ -98,28 +94,28 @@ class TableReader {
       this.#write(row, value, path)
       return
     }
+    // Before the wildcards: behind `[[security]]` too may stand what must not be ignored.
+    if (row === undefined && knownTables.has(lower)) {
+      this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
+      return
+    }
     const wildcard = wildcardOf(lower)
     if (wildcard !== undefined) {
       this.#accept(wildcard, path)
-      return
-    }
-    if (row === undefined && knownTables.has(lower)) {
-      this.#report.error(path, `Write \`[${knownTables.get(lower)}]\`, with single brackets.`, this.#line(path))
       return
     }
     if (row !== undefined) {
       this.#write(row, value, path)
       return
     }
-    this.#unknownTable(path)
+    this.#unknownTable(path, [])
   }
 
   #map(value: TomlTable, row: Row, path: string): void {
     const earlier = this.written.get(row.path)?.value
     const merged = new Map<string, unknown>(earlier instanceof Map ? earlier : [])
     for (const key of Object.keys(value)) {
-      if (merged.has(key) && merged.get(key) !== value[key])
-        this.#twice(`${row.path}.${key}`, this.#line(`${path}.${key}`))
+      if (merged.has(key) && merged.get(key) !== value[key]) this.#twice(`${row.path}.${key}`, `${path}.${key}`)
       merged.set(key, value[key])
     }
     this.written.set(row.path, { row, value: merged, source: { kind: 'file', line: this.#line(path) } })
@@ -134,10 +130,16 @@ class TableReader {
       return
     }
     const line = this.#line(path)
+    const ownTable = ownTables.find((name) => name.toLowerCase() === path.toLowerCase())
+    if (ownTable !== undefined) {
+      this.#report.error(path, `\`${ownTable}\` is a table. Write \`${headerOf(ownTable)}\`.`, line)
+      return
+    }
     const near = nearest(
       key,
       siblings.map((sibling) => nameOf(sibling.path)),
-      2,
+      // Of four letters two are half the name: `host` is no misspelt `port`.
+      key.length <= 4 ? 1 : 2,
     )
     const wildcard = wildcardOf(path.toLowerCase())
     if (wildcard !== undefined && near === undefined) {
@@ -162,11 +164,6 @@ class TableReader {
 
   #topLevel(key: string, line: number | undefined): void {
     const home = rows.find((row) => nameOf(row.path).toLowerCase() === key.toLowerCase())
-    const table = ownTables.find((name) => name.toLowerCase() === key.toLowerCase())
-    if (table !== undefined) {
-      this.#report.error(key, `\`${table}\` is a table. Write \`[${table}]\`.`, line)
-      return
-    }
     const advice =
       home === undefined
         ? 'Keys stand below a table such as `[keyManager]`.'
@@ -178,18 +175,19 @@ class TableReader {
     const earlier = this.written.get(row.path)
     const line = this.#line(path)
     if (earlier !== undefined && !isDeepStrictEqual(earlier.value, value)) {
-      this.#twice(row.path, line)
+      this.#twice(row.path, path)
       return
     }
     this.written.set(row.path, { row, value, source: { kind: 'file', line } })
     if (row.status === 'unused') this.#report.notice(row.path, 'Not used by this sidecar.', line)
   }
 
-  #twice(path: string, line: number | undefined): void {
+  #twice(key: string, path: string): void {
+    const first = this.#line(path)
     this.#report.error(
-      path,
-      'Written twice with different values (table names are matched without regard to case). Keep one.',
-      line,
+      key,
+      `Written twice with different values (table names are matched without regard to case); first in line ${first}. Keep one.`,
+      this.#document.again.get(exactly(path)) ?? first,
     )
   }
 
@@ -207,7 +205,8 @@ class TableReader {
     this.#unused.set(top, unused.add(path.slice(top.length + 1)))
   }
 
-  #unknownTable(path: string): void {
+  /** `keys`: those that stand in it. */
+  #unknownTable(path: string, keys: readonly string[]): void {
     const parent = tableOf(path)
     const line = this.#line(path)
     if (parent !== '' && knownTables.has(parent.toLowerCase())) {
@@ -215,6 +214,16 @@ class TableReader {
         ...tablesIn(parent),
         ...(rowsByTable.get(parent.toLowerCase()) ?? []).map((row) => nameOf(row.path)),
       ]
+      // 3.0 wrote `tokenCache.expiryTime`.
+      const joined = keys.flatMap((key) => {
+        const whole = `${nameOf(path)}${key}`.toLowerCase()
+        return siblings.filter((sibling) => sibling.toLowerCase() === whole)
+      })
+      if (joined.length > 0) {
+        const names = joined.map((name) => `\`${name}\``).join(', ')
+        this.#report.error(path, `Unknown table. Written as one word in \`[${parent}]\`: ${names}.`, line)
+        return
+      }
       const near = nearest(nameOf(path), siblings)
       this.#report.error(
         path,
@@ -225,7 +234,7 @@ class TableReader {
     }
     const near = nearest(path, ownTables, 2)
     if (near !== undefined) {
-      this.#report.error(path, `Unknown table. Did you mean \`[${near}]\`?`, line)
+      this.#report.error(path, `Unknown table. Did you mean \`${headerOf(near)}\`?`, line)
       return
     }
     this.#report.notice(path, `\`[${path}]\` is not known to this sidecar and not used.`, line)
@@ -246,7 +255,7 @@ class TableReader {
   }
 
   #line(path: string): number | undefined {
-    return lineIn(this.#lines, path)
+    return lineIn(this.#document.lines, path)
   }
 }
 
@@ -254,21 +263,15 @@ class TableReader {
 export function lineIn(lines: ReadonlyMap<string, number>, path: string): number | undefined {
   const lower = path.toLowerCase()
   const table = tableOf(lower)
-  const exact = `${table === '' ? '' : `${table}.`}${nameOf(path)}`
-  const found = lines.get(exact) ?? lines.get(lower) ?? lines.get(`${lower}[0]`)
+  const found = lines.get(exactly(path)) ?? lines.get(lower) ?? lines.get(`${lower}[0]`)
   if (found !== undefined || path === '') return found
   // A table that is only implied by those below it: the first of them.
   const below = [...lines].find(([key]) => key.startsWith(`${lower}.`))
   return below?.[1] ?? (table === '' ? undefined : lines.get(table))
 }
 
-function wildcardOf(lowerPath: string): Row | undefined {
-  return wildcards.find(({ path }) => {
-    const top = path.slice(0, -2).toLowerCase()
-    return lowerPath === top || lowerPath.startsWith(`${top}.`)
-  })
-}
-
-function tablesIn(table: string): readonly string[] {
-  return ownTables.filter((path) => tableOf(path).toLowerCase() === table.toLowerCase()).map(nameOf)
+/** As `scanKeys` spells it: tables lower-cased, the key's own case. */
+function exactly(path: string): string {
+  const table = tableOf(path.toLowerCase())
+  return `${table === '' ? '' : `${table}.`}${nameOf(path)}`
 }

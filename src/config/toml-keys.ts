@@ -11,7 +11,12 @@ export interface Place {
 
 export type Scanned =
   /** Line of each key and table: table segments lower-cased, `[n]` after the name of an array of tables. */
-  | { readonly kind: 'keys'; readonly lines: ReadonlyMap<string, number> }
+  | {
+      readonly kind: 'keys'
+      readonly lines: ReadonlyMap<string, number>
+      /** Of those that stand twice, the last line. */
+      readonly again: ReadonlyMap<string, number>
+    }
   | { readonly kind: 'syntax'; readonly place: Place; readonly message: string }
   | { readonly kind: 'reserved'; readonly place: Place; readonly name: string }
 
@@ -26,7 +31,7 @@ class Refused extends Error {
   }
 }
 
-/** Nesting of lists and inline tables; deeper text is no configuration of ours. */
+/** Nesting of lists and inline tables, and names joined by dots; deeper text is no configuration of ours. */
 const DEEPEST = 32
 const BARE = /[A-Za-z0-9_-]/
 const ESCAPES: Readonly<Record<string, string>> = { b: '\b', t: '\t', n: '\n', f: '\f', r: '\r', '"': '"', '\\': '\\' }
@@ -36,7 +41,7 @@ export function scanKeys(text: string): Scanned {
   const scanner = new KeyScanner(text)
   try {
     scanner.document()
-    return { kind: 'keys', lines: scanner.lines }
+    return { kind: 'keys', lines: scanner.lines, again: scanner.again }
   } catch (error) {
     if (!(error instanceof Refused)) throw error
     const place = placeOf(text, error.at)
@@ -55,6 +60,7 @@ export function placeOf(text: string, offset: number): Place {
 
 class KeyScanner {
   readonly lines = new Map<string, number>()
+  readonly again = new Map<string, number>()
   readonly #text: string
   #at = 0
   #line = 1
@@ -100,7 +106,8 @@ class KeyScanner {
   }
 
   #note(path: string): void {
-    if (!this.lines.has(path)) this.lines.set(path, this.#currentLine())
+    if (this.lines.has(path)) this.again.set(path, this.#currentLine())
+    else this.lines.set(path, this.#currentLine())
   }
 
   #header(): string {
@@ -144,6 +151,7 @@ class KeyScanner {
       // `__proto__`, `constructor`, `toString`, ...: the library would write into what every object inherits.
       if (name in {}) throw new Refused('reserved', at, name)
       segments.push(name)
+      if (segments.length > DEEPEST) throw new Refused('too many names are joined by dots', at)
       this.#skip(false)
       if (this.#peek() !== '.') return segments
       this.#at += 1

@@ -9,6 +9,7 @@ export interface TomlDocument {
   readonly root: TomlTable
   /** See `scanKeys`. */
   readonly lines: ReadonlyMap<string, number>
+  readonly again: ReadonlyMap<string, number>
 }
 
 /** Parses; reports a syntax error with line and column from 1, and names that every object inherits. */
@@ -28,7 +29,7 @@ export function parseToml(source: string, report: Report): TomlDocument | undefi
     return undefined
   }
   try {
-    return { root: parse(text), lines: scanned.lines }
+    return { root: parse(text), lines: scanned.lines, again: scanned.again }
   } catch (error) {
     const { line, column } = positionIn(error, text)
     reportSyntax(report, line, column, hintFor(error))

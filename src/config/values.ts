@@ -3,6 +3,7 @@ import { formatDuration, parseDuration, wholeMs } from './duration.ts'
 import { type Environment, isReference, resolveReference } from './references.ts'
 import type { Row } from './schema.ts'
 import { Secret } from './secret.ts'
+import { isTable } from './tables.ts'
 
 export type Value =
   | string
@@ -58,7 +59,7 @@ function byType(row: Row, written: unknown, context: ReadingContext): ReadValue 
     case 'duration':
       return duration(row, written, context.fromText)
     case 'workers':
-      return written === 'auto' ? value('auto') : integer({ ...row, range: [1, 64] }, written, context.fromText)
+      return workers(row, written, context.fromText)
     case 'list':
       return list(written, context, false)
     case 'scopes':
@@ -66,7 +67,7 @@ function byType(row: Row, written: unknown, context: ReadingContext): ReadValue 
     case 'addresses':
       return list(written, { ...context, fromText: context.fromText || typeof written === 'string' }, false)
     case 'tables':
-      return Array.isArray(written) && written.every((one) => typeof one === 'object')
+      return Array.isArray(written) && written.every(isTable)
         ? value(written)
         : wrong(`must be an array of tables: \`[[${row.path}]]\``)
     case 'map':
@@ -113,6 +114,12 @@ function integer(row: Row, written: unknown, fromText: boolean): ReadValue {
     return wrong(`must be a whole number from ${lowest} to ${highest}${fromText ? '' : ', without quotes'}`)
   }
   return value(number)
+}
+
+function workers(row: Row, written: unknown, fromText: boolean): ReadValue {
+  if (written === 'auto') return value('auto')
+  const read = integer({ ...row, range: [1, 64] }, written, fromText)
+  return read.kind === 'problem' ? wrong(read.problem.replace('must be', 'must be "auto" or')) : read
 }
 
 function duration(row: Row, written: unknown, fromText: boolean): ReadValue {

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'chai'
@@ -130,16 +133,31 @@ describe('commands that talk to a running sidecar', () => {
       expect(await runHealthcheck(['--config', file], {}, captureIo())).to.equal(1)
     })
 
-    for (const [what, text] of Object.entries({
-      'an address': '[extAuthz]\nlisten = "nowhere"\n',
-      'no TOML': '[extAuthz\n',
-    })) {
-      it(`says why it cannot ask: ${what}`, async () => {
+    const elsewhere = { extAuthz_listen: '127.0.0.1:1' }
+    for (const [what, text, variables] of [
+      ['the address', '[extAuthz]\nlisten = "nowhere"\n', {}],
+      ["the address's name", '[extAuthz]\nlisen = "127.0.0.1:9001"\n', elsewhere],
+      ['a bracket', '[extAuthz\n', elsewhere],
+    ] as const) {
+      it(`asks the admin listener where ${what} was broken after the start`, async () => {
         const file = join(directory, 'micro-gw.conf')
         writeFileSync(file, text)
-        const io = captureIo()
-        expect(await runHealthcheck(['--config', file], {}, io)).to.equal(1)
-        expect(io.errors()).to.contain(': error: ').and.contain('not serving: the configuration is not usable')
+        const admin = createServer((_, response) => response.end()).listen(0, '127.0.0.1')
+        await once(admin, 'listening')
+        const { port } = admin.address() as AddressInfo
+        const asked = async (status: number): Promise<ReturnType<typeof captureIo>> => {
+          const io = captureIo()
+          const env = { admin_listen: `127.0.0.1:${port}`, ...variables }
+          expect(await runHealthcheck(['--config', file], env, io), io.errors()).to.equal(status)
+          expect(io.errors()).to.contain(': error: ')
+          return io
+        }
+        expect((await asked(0)).output()).to.equal(`serving: 127.0.0.1:${port}\n`)
+        admin.close()
+        await once(admin, 'close')
+        expect((await asked(1)).errors())
+          .to.contain(`not serving: 127.0.0.1:${port}: no answer`)
+          .and.contain('--admin HOST:PORT')
       })
     }
 

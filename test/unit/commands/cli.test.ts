@@ -18,7 +18,9 @@ describe('the command line', () => {
     it(`has help for ${command}`, async () => {
       const io = captureIo()
       expect(await runCli([command, '--help'], {}, io)).to.equal(0)
-      expect(io.output()).to.match(/^Usage: micro-gw-authz /)
+      expect(io.output())
+        .to.match(/^Usage: micro-gw-authz /)
+        .and.match(/^Exit status: /m)
     })
 
     it(`ends ${command} with 2 on an unknown flag`, async () => {

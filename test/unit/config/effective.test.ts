@@ -47,6 +47,32 @@ describe('the configuration in force, key by key', () => {
     expect(find(values, 'keyManager.security.basic.enabled')?.value).to.equal('true')
   })
 
+  it('says what counts where rules replace what is written or the default', () => {
+    const value = (toml: string, key: string): string | undefined => find(effective(toml).values, key)?.value
+    const none = '[keyManager.security.none]\nenabled = true\n'
+    const whole = `[keyManager]\nintrospectUrl = "https://km.example.com/introspect"\n${none}`
+    expect(value(whole, 'keyManager.serverUrl')).to.equal(undefined)
+    expect(value(whole, 'keyManager.tokenContext')).to.equal(undefined)
+    expect(value(GOOD, 'keyManager.tokenContext')).to.equal('"oauth2"')
+    expect(value(whole, 'keyManager.security.basic.enabled')).to.equal('false')
+    expect(value(`${GOOD}method = "client_secret_jwt"\n`, 'keyManager.security.basic.enabled')).to.equal('true')
+    expect(value(`${GOOD}[upstreamHeaders]\nx-auth-scope = ""\nx-a = "b"\n`, 'upstreamHeaders')).to.equal(
+      '{"x-auth-subject":"sub","x-auth-username":"username","x-auth-client-id":"client_id","x-a":"b"}',
+    )
+  })
+
+  it('says which address is bound, and who wrote its port', () => {
+    const port = '[b7a.observability.metrics.prometheus]\nport = 9999\n'
+    const { values } = effective(GOOD + port)
+    const line = `${GOOD}${port}`.split('\n').length - 1
+    expect(find(values, 'admin.listen')).to.deep.include({ value: '"0.0.0.0:9999"', source: { kind: 'file', line } })
+    const both = effective(`${GOOD}${port}[admin]\nlisten = "[::1]:9800"\n`).values
+    expect(find(both, 'admin.listen')?.value).to.equal('"[::1]:9800"')
+    expect(find(both, 'b7a.observability.metrics.prometheus.port')?.value).to.equal('9800')
+    const skew = find(effective(`${GOOD}[server]\ntimestampSkew = 7000\n`).values, 'keyManager.timestampSkew')
+    expect(skew).to.deep.include({ value: '7s' }).and.have.nested.property('source.kind', 'file')
+  })
+
   it('names the file that was read', () => {
     expect(effective(GOOD).file).to.match(/micro-gw-conf-.*\/micro-gw\.conf$/)
   })
