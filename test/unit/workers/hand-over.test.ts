@@ -3,34 +3,11 @@ import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { createHandOver } from '../../../src/workers/hand-over.ts'
 import { createSlot, type Slot } from '../../../src/workers/slot.ts'
-import type { WorkerProcess } from '../../../src/workers/worker-process.ts'
-
-interface Worker extends WorkerProcess {
-  connections: number
-  missedBeats: number
-}
-
-/** It takes what it is given, and says nothing. */
-function workerOf(missedBeats: number): Worker {
-  return {
-    pid: 1,
-    connections: 0,
-    missedBeats,
-    send: () => undefined,
-    give() {
-      this.connections += 1
-    },
-    ask: async () => undefined,
-    beat: () => undefined,
-    kill: () => undefined,
-    ended: new Promise(() => undefined),
-    closed: new Promise(() => undefined),
-  }
-}
+import { fakeWorker } from '../../support/fake-worker.ts'
 
 /** Undefined: one that is about to start. */
 function pool(missed: readonly (number | undefined)[], listeners = 1) {
-  const workers = missed.map((beats) => workerOf(beats ?? 0))
+  const workers = missed.map((beats) => fakeWorker(beats ?? 0))
   const slots = workers.map(
     (process, index): Slot => ({
       ...createSlot(index + 1),
