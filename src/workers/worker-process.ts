@@ -10,8 +10,8 @@ import { forwardLines } from './whole-lines.ts'
 /** Both run: the source as it is, and what is built from it. */
 const CLI = fileURLToPath(new URL(import.meta.filename.endsWith('.ts') ? '../cli.ts' : '../cli.js', import.meta.url))
 
-/** The primary's debugger has its port; these also outdo NODE_OPTIONS. SIGUSR1 still opens one. */
-const NO_INSPECTOR = ['--no-inspect', '--no-inspect-brk', '--no-inspect-wait']
+/** The primary's debugger has its port; these outdo NODE_OPTIONS too. SIGUSR1 still opens one, at a port of its own. */
+const NO_INSPECTOR = ['--no-inspect', '--no-inspect-brk', '--no-inspect-wait', '--inspect-port=0']
 
 /** A worker that does not answer within this is left out of what is merged. */
 const ANSWER_MS = 1_000
