@@ -81,20 +81,22 @@ export function mergeStatus(workers: readonly [WorkerStatus, ...WorkerStatus[]])
       activeCapacity: sum(({ cache }) => cache.activeCapacity),
       inactiveCapacity: sum(({ cache }) => cache.inactiveCapacity),
     },
-    totals: {
-      checks: {
-        allow: sum(({ totals }) => totals.checks.allow),
-        deny: sum(({ totals }) => totals.checks.deny),
-        error: sum(({ totals }) => totals.checks.error),
-      },
-      denied: sumByName(all.map(({ totals }) => totals.denied)),
-      introspections: sumByName(all.map(({ totals }) => totals.introspections)),
-      lookups: {
-        hit: sum(({ totals }) => totals.lookups.hit),
-        miss: sum(({ totals }) => totals.lookups.miss),
-      },
-    },
+    totals: sumTotals(all.map(({ totals }) => totals)),
     workers,
+  }
+}
+
+export function sumTotals(all: readonly Totals[]): Totals {
+  const sum = (of: (totals: Totals) => number): number => all.reduce((total, totals) => total + of(totals), 0)
+  return {
+    checks: {
+      allow: sum(({ checks }) => checks.allow),
+      deny: sum(({ checks }) => checks.deny),
+      error: sum(({ checks }) => checks.error),
+    },
+    denied: sumByName(all.map(({ denied }) => denied)),
+    introspections: sumByName(all.map(({ introspections }) => introspections)),
+    lookups: { hit: sum(({ lookups }) => lookups.hit), miss: sum(({ lookups }) => lookups.miss) },
   }
 }
 

@@ -3,10 +3,10 @@
  * gets which: see `choose`.
  */
 import type { Socket } from 'node:net'
-import { isServing, type Slot } from './slot.ts'
+import { isReady, isServing, type Slot } from './slot.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** Connections that wait for a worker: at the start, and while none is there. */
+/** Connections that wait for a worker: at the start, and while there is none. */
 const MOST_PARKED = 1_024
 
 export interface HandOver {
@@ -34,7 +34,7 @@ export function createHandOver(slots: readonly Slot[], listeners: number): HandO
    * connections; of equals the next in turn.
    */
   function choose(listener: number): WorkerProcess | undefined {
-    const serving = slots.filter(isServing)
+    const serving = candidates()
     const own = serving.filter(({ worker }) =>
       listeners <= workers ? (worker - 1) % listeners === listener : listener % workers === worker - 1,
     )
@@ -45,6 +45,19 @@ export function createHandOver(slots: readonly Slot[], listeners: number): HandO
     )
     if (chosen !== undefined) last = chosen.worker % workers
     return chosen?.process
+  }
+
+  /**
+   * Where all are late (a machine without time for them), those that have been for the least: who comes back serves what
+   * it was given meanwhile, and what one that hangs never received comes back when it is killed.
+   */
+  function candidates(): readonly Slot[] {
+    const serving = slots.filter(isServing)
+    if (serving.length > 0) return serving
+    const late = slots.filter(isReady)
+    const missed = ({ process }: Slot): number => process?.missedBeats ?? 0
+    const fewest = Math.min(...late.map(missed))
+    return late.filter((slot) => missed(slot) === fewest)
   }
 
   function give(connection: Socket, listener: number): void {

@@ -2,7 +2,7 @@
 import type { Config } from '../config/config.ts'
 import type { KeyManager } from '../keymanager/key-manager.ts'
 import type { AdminDecisions, AdminMetrics } from '../server/admin.ts'
-import { mergeStatus, type Status, type WorkerStatus } from '../server/status.ts'
+import { mergeStatus, type Status, sumTotals, type WorkerStatus } from '../server/status.ts'
 import type { PrimaryMetrics, Snapshot, Totals } from '../telemetry/metrics.ts'
 import { VERSION } from '../telemetry/version.ts'
 import type { Pool } from './pool.ts'
@@ -40,25 +40,39 @@ export function createMergedView({
 }): MergedView {
   const snapshots = new Map<WorkerProcess, Snapshot>()
   const statuses = new Map<WorkerProcess, Status>()
+  /** What workers that are no more had counted. */
+  let retired: readonly Totals[] = []
+
+  /** What it says now is kept; false where it does not answer. */
+  async function askStatus(process: WorkerProcess): Promise<boolean> {
+    const status = await process.ask('status')
+    if (status !== undefined && isMember(process)) statuses.set(process, status)
+    return status !== undefined
+  }
 
   async function statusOfWorkers(): Promise<readonly WorkerStatus[]> {
-    const members = pool.members()
-    const answers = await Promise.all(members.map(({ process }) => process.ask('status')))
-    return members.flatMap(({ worker, process, restarts }, index): WorkerStatus[] => {
-      const fresh = answers[index]
-      if (fresh !== undefined) statuses.set(process, fresh)
-      const status = fresh ?? statuses.get(process)
+    const answered = new Set<WorkerProcess>()
+    await Promise.all(
+      pool.members().map(async ({ process }) => {
+        if (await askStatus(process)) answered.add(process)
+      }),
+    )
+    // Those of now: what one that has ended meanwhile said is among the retired.
+    return pool.members().flatMap(({ worker, process, restarts }): WorkerStatus[] => {
+      const status = statuses.get(process)
       const { pid, connections } = process
-      return status === undefined ? [] : [{ worker, pid, restarts, connections, answers: fresh !== undefined, status }]
+      return status === undefined
+        ? []
+        : [{ worker, pid, restarts, connections, answers: answered.has(process), status }]
     })
   }
 
   return {
     async exposition() {
-      const members = pool.members()
       await Promise.all(
-        members.map(async ({ process }) => {
-          const snapshot = await process.ask('metrics')
+        pool.members().map(async ({ process }) => {
+          // Both: where it ends, status and metrics remember the same of it.
+          const [snapshot] = await Promise.all([process.ask('metrics'), askStatus(process)])
           if (snapshot !== undefined && isMember(process)) snapshots.set(process, snapshot)
         }),
       )
@@ -71,7 +85,7 @@ export function createMergedView({
       const [first, ...others] = workers
       const merged =
         first === undefined
-          ? { keyManager: { url, ...keyManager }, checksInFlight: 0, cache: NO_CACHE, totals, workers }
+          ? { keyManager: { url, ...keyManager }, checksInFlight: 0, cache: NO_CACHE, workers }
           : mergeStatus([first, ...others])
       return {
         ...merged,
@@ -81,6 +95,7 @@ export function createMergedView({
         configLoadedAt,
         restartRequired,
         keyManager: { ...merged.keyManager, ownToken: keyManager.ownToken },
+        totals: sumTotals([totals, ...retired, ...workers.map(({ status }) => status.totals)]),
       }
     },
     decisions: {
@@ -97,10 +112,12 @@ export function createMergedView({
       },
     },
     forget(process) {
-      const last = snapshots.get(process)
+      const snapshot = snapshots.get(process)
+      const status = statuses.get(process)
       snapshots.delete(process)
       statuses.delete(process)
-      if (last !== undefined) metrics.retire(last)
+      if (snapshot !== undefined) metrics.retire(snapshot)
+      if (status !== undefined) retired = [sumTotals([...retired, status.totals])]
     },
   }
 

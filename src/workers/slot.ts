@@ -2,7 +2,7 @@
 import type { Clock } from '../authz/ports.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
-/** From here on it gets no more connections. */
+/** From here on it gets no more connections, unless all are late. */
 const SUSPECT_AFTER_BEATS = 2
 /** A machine under load starts slowly; beyond this something is wrong. */
 export const START_MS = 30_000
@@ -36,8 +36,13 @@ export function createSlot(worker: number): Slot {
   }
 }
 
-export function isServing({ process, generation }: Slot): boolean {
-  return process !== undefined && generation !== undefined && process.missedBeats < SUSPECT_AFTER_BEATS
+export function isReady({ process, generation }: Slot): boolean {
+  return process !== undefined && generation !== undefined
+}
+
+/** Ready, and not late. */
+export function isServing(slot: Slot): boolean {
+  return isReady(slot) && (slot.process?.missedBeats ?? 0) < SUSPECT_AFTER_BEATS
 }
 
 /** Its generation or its process changed. */

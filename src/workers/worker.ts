@@ -98,7 +98,6 @@ export function startWorker(
         service = createCheckService(setup.config, { clock, metrics, log, given, decisionIdPrefix })
         const { server } = service
         receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls, setup.isShared))
-        metrics.configLoaded(clock.wallMs())
       } else service.swap(setup.config, setup.serverTls, given)
       service.health.setServing(setup.isServing)
       configLoadedAt = new Date(clock.wallMs()).toISOString()

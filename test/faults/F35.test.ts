@@ -8,6 +8,8 @@ import { FIGURES } from './figures.ts'
 
 const { failedOnOthers, backWithinMs, connections } = FIGURES.F35
 
+const LOADED_AT = 'microgw_config_last_reload_success_timestamp_seconds'
+
 describe('F35 a worker process is killed', function () {
   // Each test starts several processes, some more than once.
   this.timeout(60_000)
@@ -35,6 +37,7 @@ describe('F35 a worker process is killed', function () {
     expect(others).to.have.length(connections / 2)
     const before = await sidecar.metric('microgw_checks_total{decision="allow",reason="allowed"}')
     expect(before).to.equal(connections)
+    const loadedAt = await sidecar.metric(LOADED_AT)
 
     let running = true
     const answers: (Told | 'failed')[] = []
@@ -64,7 +67,9 @@ describe('F35 a worker process is killed', function () {
     expect(counted).to.equal(before + answers.length)
     expect(await sidecar.metric('microgw_worker_restarts_total{reason="crashed"}')).to.equal(1)
     expect(await sidecar.metric('microgw_workers')).to.equal(2)
-    const { workers } = await sidecar.status()
+    expect(await sidecar.metric(LOADED_AT)).to.equal(loadedAt)
+    const { workers, totals } = await sidecar.status()
+    expect(totals.checks.allow).to.equal(counted)
     expect(workers.map(({ worker, restarts }) => [worker, restarts])).to.deep.equal([
       [1, 1],
       [2, 0],

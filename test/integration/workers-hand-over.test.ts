@@ -59,6 +59,22 @@ describe('connections handed to a worker', function () {
       await eventually('closed there', async () => (await connections()).every((count) => count === 0))
     })
 
+  it('that come while all of them are late are served as soon as these go on', async () => {
+    const pids = (await sidecar.status()).workers.map(({ pid }) => pid)
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
+    // A second each, in vain: by then each has missed two heartbeats, and none five.
+    for (const _ of [1, 2, 3])
+      expect((await sidecar.status()).workers.map(({ answers }) => answers)).to.deep.equal([false, false])
+    const clients = eight()
+    const answers = ask(clients)
+    await eventually('accepted', () => socketsOf(sidecar) >= openBefore + 8)
+    for (const pid of pids) process.kill(pid, 'SIGCONT')
+    expect((await answers).filter(({ allowed }) => !allowed)).to.deep.equal([])
+    expect(await connections()).to.deep.equal([4, 4])
+    expect(sidecar.events('worker_stuck')).to.deep.equal([])
+    await eventually('closed here', () => socketsOf(sidecar) === openBefore)
+  })
+
   it('that do not reach it, because it has no descriptor left, are closed', async () => {
     execFileSync('prlimit', ['--pid', String(await first()), '--nofile=3:'])
     const answers = [sidecar.connect(), sidecar.connect()].map((client) =>
