@@ -2,7 +2,7 @@
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { compileRoute } from '../../src/authz/route.ts'
-import { at, type CrdCheck, isObject, type JsonObject, needCrds, readResources } from '../support/crds.ts'
+import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readResources } from '../support/crds.ts'
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
 
 const files = readExamples('contour')
@@ -46,6 +46,13 @@ describe('deploy/contour/', function () {
         ok: true,
       })
     }
+  })
+
+  it('what is open to everybody is open at one path, and not at all that begin with it', () => {
+    const open = listAt(resource('virtual-host.yaml', 'HTTPProxy'), 'spec', 'routes').filter((route) =>
+      contextsOf(route).some((context) => context['anonymous'] === 'true'),
+    )
+    expect(open.map((route) => at(route, 'conditions'))).to.deep.equal([[{ exact: '/healthz' }]])
   })
 
   describe("Contour's definitions", () => {

@@ -25,6 +25,7 @@ import {
   tlsFiles,
 } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
+import { spellings } from '../support/spellings.ts'
 import { needTool } from '../support/tool.ts'
 
 const files = readExamples('envoy-gateway')
@@ -308,6 +309,13 @@ describe('deploy/envoy-gateway/', function () {
           expect(await post(running.port, '/orders/7', 'reads')).to.equal(403)
           expect(await post(running.port, '/orders/7', 'writes')).to.equal(200)
         })
+
+        for (const path of spellings('orders', '7')) {
+          it(`holds them at ${path} too`, async () => {
+            // 307: Envoy Gateway sends the client to the decoded path, which is judged when it comes.
+            expect(await post(running.port, path, 'reads')).to.be.oneOf([307, 400, 403])
+          })
+        }
 
         it('lets /healthz through without a token and without the headers that a client made up', async () => {
           const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')

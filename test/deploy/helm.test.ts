@@ -1,7 +1,6 @@
 /** `deploy/helm/micro-gw-authz`: every `ci/*-values.yaml` through helm, Kubernetes' schemas, and the product itself. */
 import { spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { load } from 'js-yaml'
@@ -204,6 +203,7 @@ describe('deploy/helm/micro-gw-authz', function () {
       ['a duration without unit', 'config.keyManager.timeout=5', 'timeout'],
       ['a privileged port', 'admin.port=80', 'port'],
       ['a scrape interval that blinds the alerts', 'monitoring.interval=60s', 'interval'],
+      ['a scrape interval shorter than a scrape may take', 'monitoring.interval=4s', 'interval'],
       ['a digest that is none', 'image.digest=latest', 'digest'],
     ]
     for (const [what, set, named] of refusals) {
@@ -249,22 +249,6 @@ describe('deploy/helm/micro-gw-authz', function () {
     expect(monitor?.metadata.labels?.['release']).to.equal('kube-prometheus-stack')
   })
 
-  it('the notes name the Service that exists, for Envoy and for Istio', () => {
-    // helm prints notes only when it installs, even for show; the template is rendered as a manifest here.
-    const notes = showNotes('ci/mutual-tls-values.yaml')
-    const services = ofKind(readManifests(rendered.get('ci/mutual-tls-values.yaml') ?? ''), 'Service')
-    const names = services.map(({ metadata }) => metadata.name).sort()
-    expect(names).to.deep.equal(['authz-micro-gw-authz', 'authz-micro-gw-authz-headless'])
-    expect(notes).to.include('address: authz-micro-gw-authz-headless.gateway.svc, port_value: 9001')
-    expect(notes).to.include('service: authz-micro-gw-authz.gateway.svc.cluster.local')
-    expect(notes).to.include('over mutual TLS').and.to.include('Secret micro-gw-authz-tls')
-    expect(showNotes('ci/mesh-values.yaml')).to.include('PLAIN').and.to.include('port: 9191')
-    const provider = load(/^ {2}extensionProviders:[\s\S]*?\n\n/m.exec(notes)?.[0] ?? '')
-    expect(provider).to.have.nested.property('extensionProviders[0].envoyExtAuthzGrpc.port', 9001)
-    const cluster = load(/^ {2}- name: ext_authz[\s\S]*?\n\n/m.exec(notes)?.[0] ?? '')
-    expect(cluster).to.have.nested.property('[0].load_assignment.cluster_name', 'ext_authz')
-  })
-
   it('every template is printed by some case', () => {
     const printed = [...rendered.values()].join('\n')
     const silent = TEMPLATES.filter(
@@ -273,6 +257,7 @@ describe('deploy/helm/micro-gw-authz', function () {
     expect(silent).to.deep.equal([])
     expect(TEMPLATES.filter((path) => !path.endsWith('.yaml'))).to.deep.equal([
       'templates/NOTES.txt',
+      'templates/_checks.tpl',
       'templates/_helpers.tpl',
       'templates/_toml.tpl',
     ])
@@ -284,32 +269,4 @@ describe('deploy/helm/micro-gw-authz', function () {
     expect(chart).to.include({ name: 'micro-gw-authz', appVersion: product.version })
     expect(readFileSync(join(ROOT, CHART, '.helmignore'), 'utf8')).not.to.include('ci')
   })
-
-  /** NOTES.txt, rendered by a copy of the chart in which it is a ConfigMap. */
-  function showNotes(values: string): string {
-    const folder = mkdtempSync(join(tmpdir(), 'chart-'))
-    try {
-      run('cp', '-r', `${CHART}/.`, folder)
-      const notes = readFileSync(join(folder, 'templates/NOTES.txt'), 'utf8')
-      writeFileSync(
-        join(folder, 'templates/notes.yaml'),
-        `notes: {{ include "notes" . | toJson }}\n{{ define "notes" }}${notes}{{ end }}`,
-      )
-      const args = [
-        '-n',
-        'gateway',
-        '--kube-version',
-        '1.37.0',
-        '-f',
-        join(CHART, values),
-        '-s',
-        'templates/notes.yaml',
-      ]
-      const [document] = readManifests(run(helm, 'template', 'authz', folder, ...args))
-      const shown: unknown = Object(document).notes
-      return typeof shown === 'string' ? shown : ''
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  }
 })

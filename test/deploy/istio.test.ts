@@ -14,6 +14,7 @@ import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readRes
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
 import { confProblems, type GatewayPlaces, post, type RunningGateway, startGateway } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
+import { spellings } from '../support/spellings.ts'
 import { needTool } from '../support/tool.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -121,6 +122,19 @@ describe('deploy/istio/', function () {
       expect(provider(String(at(policy, 'spec', 'provider', 'name')))).to.be.an('object')
       expect(at(policy, 'spec', 'rules', 0)).to.be.an('object')
     }
+  })
+
+  it('the mesh cleans paths up, so that the workload sees the one that was judged', function () {
+    const managers = every(translated(needTool(this, 'istio-translate'), 'loopback.yaml'), (object) =>
+      String(object['@type']).endsWith('.HttpConnectionManager') ? object : undefined,
+    )
+    expect(managers.length).to.be.above(0)
+    for (const manager of managers)
+      expect(manager).to.include({
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: 'UNESCAPE_AND_FORWARD',
+      })
   })
 
   it('one release of Istio in all three places that name it', () => {
@@ -314,6 +328,12 @@ describe('deploy/istio/', function () {
         expect(await post(running.port, '/orders/7', 'writes')).to.equal(200)
       })
 
+      for (const path of spellings('orders', '7')) {
+        it(`holds them at ${path} too`, async () => {
+          expect(await post(running.port, path, 'reads')).to.be.oneOf([400, 403])
+        })
+      }
+
       it('lets /healthz through without a token, and nothing that looks like it', async () => {
         const answer = await send(running.port, ['x-auth-subject', 'evil'], '/healthz')
         expect(answer.status).to.equal(200)
@@ -420,7 +440,7 @@ function patchValue(applyTo: string): unknown {
   return at(patch, 'patch', 'value')
 }
 
-/** Listeners and clusters of the proxy beside `orders`. */
+/** Listeners and clusters of the proxy beside `orders`; socket.yaml without `pathNormalization`, which its rules do not need. */
 function translated(program: string, variant: string): JsonObject {
   return translate(program, {
     mesh: variant === 'loopback.yaml' ? dump(at(load(example(files, 'mesh-values.yaml')), 'meshConfig')) : '{}',

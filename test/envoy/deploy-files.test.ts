@@ -7,8 +7,10 @@ import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { validateEnvoy } from '../../scripts/envoy.ts'
 import { runCheckConfig } from '../../src/commands/check-config.ts'
+import { post as postStatus } from '../support/gateway.ts'
 import { captureIo } from '../support/io.ts'
 import { inSeconds } from '../support/pair.ts'
+import { spellings } from '../support/spellings.ts'
 import {
   COMPOSE_FILE,
   type Deployed,
@@ -153,6 +155,35 @@ for (const version of VERSIONS) {
           expect(status).to.equal(403)
           expect(headers.get('www-authenticate')).to.contain('scope="orders:write"')
         })
+
+        for (const path of spellings('orders', '7')) {
+          it(`holds the scope of POST /orders at ${path} too`, async () => {
+            expect(await postStatus(running.places.port, path, CANARY)).to.be.oneOf([400, 403])
+          })
+        }
+
+        it('serves files of /public/ without a token', async () => {
+          for (const path of ['/public/logo', '/public/v1.2/a_b-c~d.css?v=1', '/public/'])
+            expect((await ask([], path)).status).to.equal(200)
+        })
+
+        for (const path of [
+          '/public/..',
+          '/public/../orders',
+          '/public/%2e%2e/orders',
+          '/public/..;/orders',
+          '/public/%2e%2e;/orders',
+          '/public/x;/..;/..;/orders',
+          '/public/%252e%252e/orders',
+          '/public/..%2forders',
+          '/public/..%5corders',
+          '/public/..\\orders',
+          '/publicity',
+        ]) {
+          it(`wants a token at ${path}`, async () => {
+            expect((await ask([], path)).status).to.be.oneOf([400, 401])
+          })
+        }
       }
 
       if (file === 'rate-limit.yaml') {

@@ -1,0 +1,22 @@
+/** Ways to write one path, so that a proxy that matches routes by their text takes another route than the upstream's. */
+
+/** Each is `/folder/name` to some server behind Envoy; `folder` without slashes. */
+export const spellings = (folder: string, name: string): readonly string[] => [
+  `/${folder}/${name}`,
+  `//${folder}/${name}`,
+  // Servers that cut parameters from each segment (Tomcat).
+  `/;/${folder}/${name}`,
+  `/;x=1/${folder}/${name}`,
+  `/${folder};a=1/${name}`,
+  `/%${folder.charCodeAt(0).toString(16)}${folder.slice(1)}/${name}`,
+  `/x/../${folder}/${name}`,
+  `/x/%2e%2e/${folder}/${name}`,
+  `/x/..;/${folder}/${name}`,
+  `/x/%2e%2e;/${folder}/${name}`,
+  // Servers that decode before they resolve dots, or once more after it.
+  `/x/..%2f${folder}/${name}`,
+  `/x%2f..%2f${folder}/${name}`,
+  `/healthz%2f..%2f${folder}/${name}`,
+  `/x/..%5c${folder}/${name}`,
+  `/x/%252e%252e/${folder}/${name}`,
+]
