@@ -9,6 +9,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { after, before, describe, it } from 'mocha'
 import { type OwnTokenPair, startOwnTokenPair } from '../support/authority.ts'
+import { httpCheck } from '../support/check-client.ts'
 import { needTool } from '../support/tool.ts'
 import { ROOT } from './kubernetes-rendered.ts'
 
@@ -99,12 +100,33 @@ describe('the dashboard and the rules, on a real Prometheus', function () {
   })
 })
 
-/** Hits, misses, inactive tokens, no token at all, a reload. */
+/** Hits, misses, inactive tokens, no token at all, a caller that leaves, a reload. */
 async function traffic(pair: OwnTokenPair): Promise<void> {
   const now = performance.now()
   for (const value of ['Bearer good-1', `Bearer good-${now}`, `Bearer bad-${now}`, undefined]) await pair.ask(value)
+  await leave(pair, `Bearer leaving-${now}`)
   pair.running.rewrite(`${readFileSync(pair.running.configFile, 'utf8')}\n# changed\n`)
   await pair.running.app.reload()
+}
+
+/** Gone before its answer comes, or at the next attempt. */
+async function leave(pair: OwnTokenPair, authorization: string): Promise<void> {
+  const arrived = Promise.withResolvers<void>()
+  const left = Promise.withResolvers<void>()
+  pair.authority.onIntrospect = async () => {
+    arrived.resolve()
+    await left.promise
+    return { body: { active: false } }
+  }
+  const { call, reply } = pair.client.start(
+    httpCheck({ method: 'GET', path: '/', host: 'h', headers: { authorization } }),
+  )
+  const ended = reply.catch(() => undefined)
+  await arrived.promise
+  pair.authority.onIntrospect = undefined
+  call.cancel()
+  await ended
+  left.resolve()
 }
 
 /** As Grafana asks where All is chosen. */
