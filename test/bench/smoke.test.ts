@@ -17,7 +17,12 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   settings: ["Node's own"],
   cluster: ['cases'],
   workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
-  balance: ['cases'],
+  balance: [
+    'one address; 2 workers; concurrency 1; low',
+    'one address; 2 workers; concurrency 1; high',
+    'an address each, ROUND_ROBIN; 2 workers; concurrency 1; low',
+    'an address each, ROUND_ROBIN; 2 workers; concurrency 1; high',
+  ],
 }
 
 describe('the benches', function () {
