@@ -66,8 +66,8 @@ function placeOf({ url, lineNumber }: CallFrame): string {
 function partOf({ url, functionName }: CallFrame): string {
   if (url.includes('/@grpc/grpc-js/')) return 'grpc-js'
   if (url.includes('/node_modules/')) return /\/node_modules\/([^/]+)/.exec(url)?.[1] ?? 'packages'
-  const own = /\/(?:src|dist)\/(\w+)\//.exec(url)?.[1]
-  if (own !== undefined) return `this product, ${own}/`
+  const own = /\/(?:src|dist)\/(?:(\w+)\/)?/.exec(url)
+  if (own !== null) return `this product, ${own[1] ?? 'src'}/`
   if (url.startsWith('node:internal/http2')) return 'node:http2, JavaScript'
   if (/^node:(?:internal\/)?(?:streams|stream|events)/.test(url)) return 'node streams and events'
   if (url.startsWith('node:')) return 'other JavaScript of Node'

@@ -3,18 +3,18 @@ import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { ENVOY_VERSION } from '../../scripts/envoy.ts'
 import { envoyOrSkip } from '../envoy/traffic.ts'
-import { runQuickly } from './run.ts'
+import { h2loadOrSkip, runQuickly } from './run.ts'
 
 /** Figures that a bench must report, each above 0. */
 const BENCHES: Readonly<Record<string, readonly string[]>> = {
   check: ['hitMicros', 'hitToOurCodec', 'hitToLoaderCodec', 'hitToHttp2', 'manyToOne', 'residentMB'],
   miss: ['missMicros', 'slowMissMicros', 'bareClientMicros', 'missToHitPlusBare'],
-  latency: ['p99At1000', 'floorP99At1000', 'saturationPerSecond'],
+  latency: ['p99At1000', 'floorP99At1000', 'saturationPerSecond', 'envoyP99WithAt1000', 'envoyP99WithoutAt1000'],
   memory: ['idleResidentMB', 'bytesEachAt500', 'fillStallMsAt500', 'expireStallMs'],
   start: ['nodeMs', 'startMs', 'startCachedMs'],
   herd: ['herdIntrospections', 'zipfPerThousand', 'zipfPerThousandSmall'],
   profile: ['functions', 'costliestShare'],
-  settings: ["Node's own"],
+  settings: ["Node's own", "Node's own, miss", 'the image', 'the image, miss'],
   cluster: ['cases'],
   workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
   balance: [
@@ -25,18 +25,29 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
+const NEEDS_ENVOY = ['balance', 'latency']
+
 describe('the benches', function () {
   this.timeout(60_000)
 
   for (const [name, figures] of Object.entries(BENCHES)) {
     it(`bench:${name} measures and prints a table`, async function () {
-      if (name === 'balance') envoyOrSkip(ENVOY_VERSION, this)
+      if (NEEDS_ENVOY.includes(name)) envoyOrSkip(ENVOY_VERSION, this)
       const ran = await runQuickly(name)
       expect(ran.exit, ran.errors).to.equal(0)
       expect(ran.printed).to.match(/^\|[- |:]+\|$/m)
       for (const figure of figures) expect(ran.figures[figure], figure).to.be.above(0)
-      // The one figure that does not depend on the machine: a cold token is asked for once.
+      // The two figures that do not depend on the machine: a cold token is asked for once, randomness has a seed.
       if (name === 'herd') expect(ran.figures['herdIntrospections']).to.equal(1)
+      if (name === 'cluster') expect(ran.figures['worstDeviation']).to.be.below(0.02)
     })
   }
+
+  it('bench:check measures by h2load, its default where that is installed', async function () {
+    h2loadOrSkip(this)
+    const ran = await runQuickly('check', 'h2load')
+    expect(ran.exit, ran.errors).to.equal(0)
+    expect(ran.printed).to.contain('Memory hits by h2load')
+    for (const figure of BENCHES['check'] ?? []) expect(ran.figures[figure], figure).to.be.above(0)
+  })
 })
