@@ -1,6 +1,7 @@
 /**
  * Arrivals at a constant rate, whatever becomes of the earlier ones. A request's time counts from when it was due, not
- * from when it could be sent: so a stall is seen by every request that it held up.
+ * from when it could be sent: so a stall is seen by every request that it held up. A stall of the generator itself is
+ * too; how late it sent says how much of a time is its own.
  */
 import { type LoadRequest, type LoadTarget, openConnection } from './connection.ts'
 import { type ExpectedReplies, expectReplies } from './replies.ts'
@@ -11,11 +12,16 @@ export interface OpenLoop extends Pick<ExpectedReplies, 'clock'> {
   readonly perSecond: number
   readonly seconds: number
   readonly next: (index: number) => LoadRequest
+  /** ms; default `performance.now`. */
+  readonly now?: () => number
 }
 
 export interface OpenLoopResult {
   /** From due to done, ms. */
   readonly latenciesMs: Float64Array
+  /** From due to sent, ms. */
+  readonly latenessMs: Float64Array
+  /** The rate at which requests were sent. */
   readonly achievedPerSecond: number
 }
 
@@ -26,18 +32,22 @@ export async function runOpenLoop(loop: OpenLoop): Promise<OpenLoopResult> {
   const total = Math.max(1, Math.round(loop.perSecond * loop.seconds))
   const intervalMs = 1000 / loop.perSecond
   const latenciesMs = new Float64Array(total)
+  const latenessMs = new Float64Array(total)
+  const now = loop.now ?? (() => performance.now())
   const replies = expectReplies({ ...loop, total })
-  const startedAt = performance.now() + 1
+  const startedAt = now() + 1
   let sent = 0
   let finished = 0
 
   const sendDue = (): void => {
-    const dueCount = Math.min(total, Math.floor((performance.now() - startedAt) / intervalMs) + 1)
+    const dueCount = Math.min(total, Math.floor((now() - startedAt) / intervalMs) + 1)
     while (sent < dueCount) {
       const dueAt = startedAt + sent * intervalMs
       const connection = connections[sent % connections.length]
-      connection?.send(loop.next(sent), (ok) => {
-        latenciesMs[finished] = performance.now() - dueAt
+      const request = loop.next(sent)
+      latenessMs[sent] = now() - dueAt
+      connection?.send(request, (ok) => {
+        latenciesMs[finished] = now() - dueAt
         finished += 1
         replies.count(ok)
       })
@@ -49,7 +59,8 @@ export async function runOpenLoop(loop: OpenLoop): Promise<OpenLoopResult> {
   try {
     setImmediate(sendDue)
     await replies.denied
-    return { latenciesMs, achievedPerSecond: total / ((performance.now() - startedAt) / 1000) }
+    const tookMs = total * intervalMs + (latenessMs.at(-1) ?? 0)
+    return { latenciesMs, latenessMs, achievedPerSecond: total / (tookMs / 1000) }
   } finally {
     for (const connection of connections) connection.close()
   }

@@ -77,6 +77,27 @@ describe('the load generator', () => {
     expect((await runClosedLoop(loop)).denied).to.equal(10)
   })
 
+  it('open loop: says how late each request was sent, and which rate that made', async () => {
+    const port = await answering(replying(ALLOW))
+    let time = 0
+    const stall = (index: number) => {
+      if (index === 8) time += 50
+      return next()
+    }
+    const run = { target: checkTarget(port), connections: 1, perSecond: 100, seconds: 0.1, next: stall }
+    const now = () => {
+      time += 0.001
+      return time
+    }
+    const { latenessMs, latenciesMs, achievedPerSecond } = await runOpenLoop({ ...run, now })
+    expect(latenessMs[7]).to.be.within(0, 1)
+    expect(latenessMs[8]).to.be.within(50, 51)
+    // Due 10 ms after the one that was held up.
+    expect(latenessMs[9]).to.be.within(40, 41)
+    expect(Math.max(...latenciesMs)).to.be.above(50)
+    expect(achievedPerSecond).to.be.within(70, 72)
+  })
+
   it('gives up on a server that is connected and silent', async () => {
     const clock = createFakeClock()
     const asked = Promise.withResolvers<void>()

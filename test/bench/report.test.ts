@@ -1,6 +1,7 @@
 /** What benches make of what they measured. */
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
+import { isSentLate } from '../../bench/report/arrivals.ts'
 import { functionCosts, partCosts } from '../../bench/report/cpu-profile.ts'
 
 describe('a CPU profile by part', () => {
@@ -14,5 +15,18 @@ describe('a CPU profile by part', () => {
       ['node:http2, JavaScript', 0.2],
       ['native code (HTTP/2, sockets, hashing, maps)', 0.1],
     ])
+  })
+})
+
+describe('a line of latencies', () => {
+  const line = { perSecond: 1000, sentPerSecond: 999, latenessP99: 0.1, p99: 1 }
+
+  it('is marked where the generator sent late by a part that counts', () => {
+    expect(isSentLate(line)).to.equal(false)
+    expect(isSentLate({ ...line, latenessP99: 0.2 })).to.equal(true)
+  })
+
+  it('is marked where the generator did not reach its rate', () => {
+    expect(isSentLate({ ...line, sentPerSecond: 989 })).to.equal(true)
   })
 })

@@ -9,7 +9,16 @@ import { h2loadOrSkip, runQuickly } from './run.ts'
 const BENCHES: Readonly<Record<string, readonly string[]>> = {
   check: ['hitMicros', 'hitToOurCodec', 'hitToLoaderCodec', 'hitToHttp2', 'manyToOne', 'residentMB'],
   miss: ['missMicros', 'slowMissMicros', 'bareClientMicros', 'missToHitPlusBare'],
-  latency: ['p99At1000', 'floorP99At1000', 'saturationPerSecond', 'envoyP99WithAt1000', 'envoyP99WithoutAt1000'],
+  latency: [
+    'p99At1000',
+    'floorP99At1000',
+    'saturationPerSecond',
+    'envoySaturationPerSecond',
+    'envoyP99WithAt1000',
+    'envoyP99WithoutAt1000',
+    'sentPerSecondAt1000',
+    'sentLateP99At1000',
+  ],
   memory: ['idleResidentMB', 'bytesEachAt500', 'fillStallMsAt500', 'expireStallMs'],
   start: ['nodeMs', 'startMs', 'startCachedMs'],
   herd: ['herdIntrospections', 'zipfPerThousand', 'zipfPerThousandSmall'],
