@@ -12,6 +12,8 @@ export interface Ran {
   readonly printed: string
   readonly errors: string
   readonly figures: Readonly<Record<string, number>>
+  /** The whole file. */
+  readonly document: Readonly<Record<string, unknown>>
 }
 
 /** For a test that needs h2load; without it the test is skipped with a reason, and fails under CI=true. */
@@ -40,7 +42,7 @@ export async function runQuickly(name: string, load: 'own' | 'h2load' = 'own'): 
     })
     const exit = await new Promise<number | null>((resolve) => child.once('close', resolve))
     const read: unknown = exit === 0 ? JSON.parse(readFileSync(out, 'utf8')) : {}
-    return { exit, printed, errors, figures: Object(read).figures ?? {} }
+    return { exit, printed, errors, figures: Object(read).figures ?? {}, document: Object(read) }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }

@@ -1,6 +1,8 @@
 /** Each bench measures something. How fast is never asserted: machines differ, and so do their neighbours. */
+import { spawnSync } from 'node:child_process'
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
+import { IMAGE, SET_BY_SERVE } from '../../bench/servers/node-settings.ts'
 import { ENVOY_VERSION } from '../../scripts/envoy.ts'
 import { envoyOrSkip } from '../envoy/traffic.ts'
 import { h2loadOrSkip, runQuickly } from './run.ts'
@@ -22,7 +24,14 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   memory: ['idleResidentMB', 'bytesEachAt500', 'fillStallMsAt500', 'expireStallMs'],
   start: ['nodeMs', 'startMs', 'startCachedMs'],
   herd: ['herdIntrospections', 'zipfPerThousand', 'zipfPerThousandSmall'],
-  profile: ['functions', 'costliestShare'],
+  profile: [
+    'functions',
+    'costliestShare',
+    'KB, hit',
+    'KB, miss',
+    'KB, floor: grpc-js, our codec',
+    'KB, floor: node:http2',
+  ],
   settings: ["Node's own", "Node's own, miss", 'the image', 'the image, miss'],
   cluster: ['cases'],
   workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
@@ -51,6 +60,20 @@ describe('the benches', function () {
       if (name === 'cluster') expect(ran.figures['worstDeviation']).to.be.below(0.02)
     })
   }
+
+  it('a result says when, of which commit and how it was measured', async () => {
+    const git = spawnSync('git', ['rev-parse', '--short=12', 'HEAD'], { cwd: import.meta.dirname, encoding: 'utf8' })
+    const commit = git.status === 0 ? git.stdout.trim() : 'unknown'
+    const ran = await runQuickly('cluster')
+    const { startedAt, source, machine } = ran.document
+    expect(new Date(String(startedAt)).toISOString()).to.equal(startedAt)
+    expect(Object(source).commit ?? 'unknown').to.match(new RegExp(`^${commit}(-dirty)?$`))
+    expect(Object(source).flags).to.include.members([...IMAGE.flags, SET_BY_SERVE])
+    expect(Object(source).arguments).to.deep.equal(['--quick', '--load', 'own'])
+    expect(Object(machine).node).to.equal(process.versions.node)
+    expect(ran.printed).to.contain(`${String(startedAt).slice(0, 10)}, commit ${commit}`)
+    expect(ran.printed).to.contain(IMAGE.flags.join(' '))
+  })
 
   it('bench:check measures by h2load, its default where that is installed', async function () {
     h2loadOrSkip(this)
