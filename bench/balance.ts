@@ -40,6 +40,16 @@ interface Shared {
   /** In per cent, most first. */
   readonly shares: readonly number[]
   readonly connections: number
+  /** By Envoy, which got no answer: a burst meets connections that are new, or none. */
+  readonly refused: number
+}
+
+/** Since it started. */
+interface Worker {
+  /** Allowed ones. */
+  readonly checks: number
+  readonly denied: number
+  readonly connections: number
 }
 
 async function benchBalance({ quick, say }: BenchOptions): Promise<BenchResult> {
@@ -68,13 +78,14 @@ async function benchBalance({ quick, say }: BenchOptions): Promise<BenchResult> 
     tables: [
       {
         title: 'Share of the Checks of each worker, per cent (Envoy has as many threads as its concurrency)',
-        columns: ['way', 'workers', 'concurrency', 'load', 'connections', 'shares'],
+        columns: ['way', 'workers', 'concurrency', 'load', 'connections', 'refused', 'shares'],
         rows: measured.map((one) => [
           one.way,
           one.workers,
           one.concurrency,
           one.load,
           one.connections,
+          one.refused,
           one.shares.map(Math.round).join(' / '),
         ]),
       },
@@ -100,29 +111,34 @@ async function share(
   const next = () => ({ body: Buffer.alloc(0) })
   const measured: Shared[] = []
   for (const { name, connections, streams } of LOADS) {
-    const before = await checksOf(sidecar)
-    const { bad } = await runClosedLoop({ target, connections, streams, total, next })
-    if (bad > 0) say(`${bad} of ${total} were refused`)
-    const after = await checksOf(sidecar)
-    const each = after.map(({ checks }, index) => checks - (before[index]?.checks ?? 0))
-    const all = each.reduce((sum, checks) => sum + checks, 0)
-    const shares = each.map((checks) => (checks / all) * 100).toSorted((a, b) => b - a)
+    const before = await workersOf(sidecar)
+    const { denied: refused } = await runClosedLoop({ target, connections, streams, total, next, mayBeDenied: true })
+    const after = await workersOf(sidecar)
+    const shares = sharesOf(before, after)
     const held = after.reduce((sum, one) => sum + one.connections, 0)
-    measured.push({ way: way.name, workers, concurrency, load: name, shares, connections: held })
+    measured.push({ way: way.name, workers, concurrency, load: name, shares, connections: held, refused })
     say(`${way.name}, ${workers} workers, concurrency ${concurrency}, ${name}: ${shares.map(Math.round).join(' / ')}`)
   }
   await envoy.stop()
   return measured
 }
 
-async function checksOf(
-  sidecar: Sidecar,
-): Promise<readonly { readonly checks: number; readonly connections: number }[]> {
+/** Of each worker in per cent, most first; throws where a Check was denied, or none came to any. */
+export function sharesOf(before: readonly Worker[], after: readonly Worker[]): readonly number[] {
+  const each = after.map(({ checks }, index) => checks - (before[index]?.checks ?? 0))
+  const all = each.reduce((sum, checks) => sum + checks, 0)
+  const denied = after.reduce((sum, one) => sum + one.denied, 0)
+  if (all === 0 || denied > 0) throw new Error(`${all} Checks were allowed, ${denied} denied`)
+  return each.map((checks) => (checks / all) * 100).toSorted((a, b) => b - a)
+}
+
+async function workersOf(sidecar: Sidecar): Promise<readonly Worker[]> {
   const read: unknown = await (await fetch(`http://127.0.0.1:${sidecar.localAdminPort}/status`)).json()
   const workers: readonly unknown[] = Object(read).workers ?? []
   return workers.map((worker) => {
     const { connections, status } = Object(worker)
-    return { checks: Number(status.totals.checks.allow), connections: Number(connections) }
+    const { allow, deny, error } = status.totals.checks
+    return { checks: Number(allow), denied: Number(deny) + Number(error), connections: Number(connections) }
   })
 }
 

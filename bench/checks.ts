@@ -6,8 +6,8 @@ import { grpcMessage } from './load/frames.ts'
 
 const CHECK_PATH = '/envoy.service.auth.v3.Authorization/Check'
 
-/** A gRPC frame, not compressed, whose message begins with `status{code: 0}`: what an allow looks like. */
-const ALLOWED = Buffer.from([0x0a, 0x02, 0x08, 0x00])
+/** `status{code: 0}`, with which the message of an allow begins. */
+export const ALLOWED = Buffer.from([0x0a, 0x02, 0x08, 0x00])
 
 /** 43 characters, as many as 32 random bytes have in base64url; the same for the same number. */
 export const tokenOf = (index: number): string => createHash('sha256').update(`token ${index}`).digest('base64url')

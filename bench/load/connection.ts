@@ -23,6 +23,7 @@ export interface LoadTarget extends h2.RequestHead {
 }
 
 export interface LoadConnection {
+  /** After the connection's end `done(false)` follows, never at once. */
   send(request: LoadRequest, done: Done): void
   close(): void
 }
@@ -50,6 +51,7 @@ function speak(socket: Socket, target: LoadTarget): LoadConnection {
   let rest: Buffer = Buffer.alloc(0)
   let batch: Buffer[] = [h2.PREFACE, h2.SETTINGS, h2.windowUpdate(0, 0x7fff_0000)]
   let isFlushing = false
+  let isClosed = false
 
   const write = (bytes: Buffer): void => {
     batch.push(bytes)
@@ -72,6 +74,10 @@ function speak(socket: Socket, target: LoadTarget): LoadConnection {
     entry.done(ok && entry.ok)
   }
   const send = (request: LoadRequest, done: Done): void => {
+    if (isClosed) {
+      setImmediate(done, false)
+      return
+    }
     const { body, extra } = request
     if (body.length > sendWindow) {
       waiting.push([request, done])
@@ -135,6 +141,7 @@ function speak(socket: Socket, target: LoadTarget): LoadConnection {
   })
   socket.on('error', () => undefined)
   socket.once('close', () => {
+    isClosed = true
     for (const stream of [...pending.keys()]) finish(stream, false)
     for (const [, done] of waiting.splice(0)) done(false)
   })

@@ -13,9 +13,14 @@ export interface H2LoadRun {
   readonly streams: number
   readonly total: number
   readonly body: Buffer
+  /** Of the body of each good reply. */
+  readonly replyBytes: number
 }
 
-/** Rejects where a request did not end with status 200. */
+/**
+ * Rejects where a request did not end with status 200, or where the replies together have not the bytes of good ones: a
+ * gRPC error has status 200 and no body.
+ */
 export async function runH2load(run: H2LoadRun): Promise<{ readonly seconds: number }> {
   const dir = mkdtempSync(join(tmpdir(), 'micro-gw-bench-'))
   try {
@@ -26,8 +31,11 @@ export async function runH2load(run: H2LoadRun): Promise<{ readonly seconds: num
     const amount = ['-t', '1', '-c', String(run.connections), '-m', String(run.streams), '-n', String(run.total)]
     const output = await outputOf([...amount, '-d', file, ...headers, `http://127.0.0.1:${target.port}${target.path}`])
     const succeeded = Number(/(\d+) succeeded/.exec(output)?.[1])
+    const bytes = Number(/\((\d+)\) data/.exec(output)?.[1])
     const seconds = secondsIn(/finished in ([\d.]+)(us|ms|s)/.exec(output))
     if (succeeded !== run.total || Number.isNaN(seconds)) throw new Error(`h2load:\n${output}`)
+    const expected = run.total * run.replyBytes
+    if (bytes !== expected) throw new Error(`h2load: replies of ${bytes} bytes, ${expected} expected\n${output}`)
     return { seconds }
   } finally {
     rmSync(dir, { recursive: true, force: true })

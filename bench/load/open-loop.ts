@@ -1,56 +1,67 @@
 /**
  * Arrivals at a constant rate, whatever becomes of the earlier ones. A request's time counts from when it was due, not
- * from when it could be sent: so a stall is seen by every request that it held up.
+ * from when it could be sent: so a stall is seen by every request that it held up. A stall of the generator itself is
+ * too; how late it sent says how much of a time is its own.
  */
 import { type LoadRequest, type LoadTarget, openConnection } from './connection.ts'
+import { type ExpectedReplies, expectReplies } from './replies.ts'
 
-export interface OpenLoop {
+export interface OpenLoop extends Pick<ExpectedReplies, 'clock'> {
   readonly target: LoadTarget
   readonly connections: number
   readonly perSecond: number
   readonly seconds: number
   readonly next: (index: number) => LoadRequest
+  /** ms; default `performance.now`. */
+  readonly now?: () => number
 }
 
 export interface OpenLoopResult {
-  readonly good: number
-  readonly bad: number
   /** From due to done, ms. */
   readonly latenciesMs: Float64Array
+  /** From due to sent, ms. */
+  readonly latenessMs: Float64Array
+  /** The rate at which requests were sent. */
   readonly achievedPerSecond: number
 }
 
+/** Rejects where a reply is not the expected one, and where none comes for 30 s. */
 export async function runOpenLoop(loop: OpenLoop): Promise<OpenLoopResult> {
   const open = Array.from({ length: loop.connections }, () => openConnection(loop.target))
   const connections = await Promise.all(open)
   const total = Math.max(1, Math.round(loop.perSecond * loop.seconds))
   const intervalMs = 1000 / loop.perSecond
   const latenciesMs = new Float64Array(total)
-  const startedAt = performance.now() + 1
+  const latenessMs = new Float64Array(total)
+  const now = loop.now ?? (() => performance.now())
+  const replies = expectReplies({ ...loop, total })
+  const startedAt = now() + 1
   let sent = 0
   let finished = 0
-  let good = 0
 
-  await new Promise<void>((resolve) => {
-    const sendDue = (): void => {
-      const dueCount = Math.min(total, Math.floor((performance.now() - startedAt) / intervalMs) + 1)
-      while (sent < dueCount) {
-        const dueAt = startedAt + sent * intervalMs
-        const connection = connections[sent % connections.length]
-        connection?.send(loop.next(sent), (ok) => {
-          latenciesMs[finished] = performance.now() - dueAt
-          finished += 1
-          if (ok) good += 1
-          if (finished === total) resolve()
-        })
-        sent += 1
-      }
-      // Turning without a pause: a timer would add up to a millisecond to what is to be measured.
-      if (sent < total) setImmediate(sendDue)
+  const sendDue = (): void => {
+    const dueCount = Math.min(total, Math.floor((now() - startedAt) / intervalMs) + 1)
+    while (sent < dueCount) {
+      const dueAt = startedAt + sent * intervalMs
+      const connection = connections[sent % connections.length]
+      const request = loop.next(sent)
+      latenessMs[sent] = now() - dueAt
+      connection?.send(request, (ok) => {
+        latenciesMs[finished] = now() - dueAt
+        finished += 1
+        replies.count(ok)
+      })
+      sent += 1
     }
+    // Turning without a pause: a timer would add up to a millisecond to what is to be measured.
+    if (sent < total && !replies.isOver()) setImmediate(sendDue)
+  }
+  try {
     setImmediate(sendDue)
-  })
-  const achievedPerSecond = total / ((performance.now() - startedAt) / 1000)
-  for (const connection of connections) connection.close()
-  return { good, bad: total - good, latenciesMs, achievedPerSecond }
+    await replies.denied
+    const tookMs = total * intervalMs + (latenessMs.at(-1) ?? 0)
+    return { latenciesMs, latenessMs, achievedPerSecond: total / (tookMs / 1000) }
+  } finally {
+    for (const connection of connections) connection.close()
+  }
 }

@@ -1,7 +1,7 @@
 /** The DevTools protocol of a child started with `--inspect=127.0.0.1:PORT`: profiles, heap sizes, forced collections. */
 
 export interface Inspector {
-  /** Resolves with the protocol's result; rejects with its error. */
+  /** Resolves with the protocol's result; rejects with its error, and where the child ends first. */
   call(method: string, params?: object): Promise<unknown>
   close(): void
 }
@@ -24,8 +24,13 @@ export async function connectInspector(port: number): Promise<Inspector> {
     if (error === undefined) call?.resolve(result)
     else call?.reject(new Error(String(Object(error).message)))
   })
+  socket.addEventListener('close', () => {
+    for (const call of pending.values()) call.reject(new Error('the inspected process has ended'))
+    pending.clear()
+  })
   return {
     call(method, params = {}) {
+      if (socket.readyState !== WebSocket.OPEN) return Promise.reject(new Error('the inspected process has ended'))
       id += 1
       socket.send(JSON.stringify({ id, method, params }))
       const { promise, resolve, reject } = Promise.withResolvers<unknown>()

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { describeMachine } from '../machine/description.ts'
+import { describeMachine, describeSource } from '../machine/description.ts'
 import { closeAll } from '../machine/process.ts'
 import { formatTable, type Table } from './table.ts'
 
@@ -53,9 +53,12 @@ export async function runBench(name: string, bench: (options: BenchOptions) => P
     const result = await bench({ quick: values.quick, load: values.load, say })
     const machine = describeMachine()
     mkdirSync(dirname(values.out), { recursive: true })
-    const document = { bench: name, startedAt, quick: values.quick, machine, ...result }
+    const source = describeSource()
+    const document = { bench: name, startedAt, quick: values.quick, source, machine, ...result }
     writeFileSync(values.out, `${JSON.stringify(document, null, 2)}\n`)
-    process.stdout.write(`bench:${name} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}\n\n`)
+    process.stdout.write(`bench:${name} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}\n`)
+    const date = startedAt.toISOString().slice(0, 10)
+    process.stdout.write(`${date}, commit ${source.commit ?? 'unknown'}, sidecar: node ${source.flags.join(' ')}\n\n`)
     for (const table of result.tables) process.stdout.write(`${formatTable(table)}\n`)
     for (const note of result.notes ?? []) process.stdout.write(`${note}\n`)
   } finally {

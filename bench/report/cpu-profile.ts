@@ -1,6 +1,6 @@
 /** A V8 CPU profile as tables: which functions, and which parts of the program, the time went to. Pure. */
 
-interface CallFrame {
+export interface CallFrame {
   readonly functionName: string
   readonly url: string
   readonly lineNumber: number
@@ -50,6 +50,17 @@ export function functionCosts(profile: CpuProfile): readonly FunctionCost[] {
     }))
 }
 
+/** Shares by file of this product's own. */
+export function ownFileCosts(costs: readonly FunctionCost[]): readonly (readonly [file: string, share: number])[] {
+  const byFile = new Map<string, number>()
+  for (const { part, where, share } of costs) {
+    if (!part.startsWith('this product')) continue
+    const file = where.slice(0, where.lastIndexOf(':'))
+    byFile.set(file, (byFile.get(file) ?? 0) + share)
+  }
+  return [...byFile].sort((a, b) => b[1] - a[1])
+}
+
 /** Shares by part: this product, grpc-js, Node's own JavaScript, the engine. */
 export function partCosts(costs: readonly FunctionCost[]): readonly (readonly [part: string, share: number])[] {
   const byPart = new Map<string, number>()
@@ -57,17 +68,19 @@ export function partCosts(costs: readonly FunctionCost[]): readonly (readonly [p
   return [...byPart].sort((a, b) => b[1] - a[1])
 }
 
-function placeOf({ url, lineNumber }: CallFrame): string {
+/** `check-request.ts:42`; empty for the engine itself. */
+export function placeOf({ url, lineNumber }: CallFrame): string {
   if (url === '') return ''
   const short = url.startsWith('node:') ? url : url.slice(url.lastIndexOf('/') + 1)
   return `${short}:${lineNumber + 1}`
 }
 
-function partOf({ url, functionName }: CallFrame): string {
+/** This product by folder, a package, Node's own JavaScript by what it is for, the engine. */
+export function partOf({ url, functionName }: CallFrame): string {
   if (url.includes('/@grpc/grpc-js/')) return 'grpc-js'
   if (url.includes('/node_modules/')) return /\/node_modules\/([^/]+)/.exec(url)?.[1] ?? 'packages'
-  const own = /\/(?:src|dist)\/(\w+)\//.exec(url)?.[1]
-  if (own !== undefined) return `this product, ${own}/`
+  const own = /\/(?:src|dist)\/(?:(\w+)\/)?/.exec(url)
+  if (own !== null) return `this product, ${own[1] ?? 'src'}/`
   if (url.startsWith('node:internal/http2')) return 'node:http2, JavaScript'
   if (/^node:(?:internal\/)?(?:streams|stream|events)/.test(url)) return 'node streams and events'
   if (url.startsWith('node:')) return 'other JavaScript of Node'

@@ -1,24 +1,33 @@
 /**
  * The bare HTTP client under the product's introspections by itself: one POST after another on each of its connections.
- * Arguments: URL of `/introspect`, number of calls to warm up with, number of calls.
- * Writes its CPU time for each call, microseconds.
+ * Arguments: URL of `/introspect`. `GET /N` makes N calls and answers with their CPU time each, microseconds.
  */
+import { createServer } from 'node:http'
+import { announce } from './announce.ts'
 import { CONNECTIONS, createBareClient } from './bare-call.ts'
 
-const [url = '', warmUp = '0', count = '0'] = process.argv.slice(2)
+const [url = ''] = process.argv.slice(2)
 const client = createBareClient(url)
+let next = 0
 
-async function calls(total: number, from: number): Promise<void> {
-  let next = 0
+async function microsOf(count: number): Promise<number> {
+  const end = next + count
   const worker = async (): Promise<void> => {
-    for (let index = next++; index < total; index = next++) await client.call(from + index)
+    while (next < end) await client.call(next++)
   }
+  const before = process.cpuUsage()
   await Promise.all(Array.from({ length: CONNECTIONS }, worker))
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / count
 }
 
-await calls(Number(warmUp), 0)
-const before = process.cpuUsage()
-await calls(Number(count), Number(warmUp))
-const { user, system } = process.cpuUsage(before)
-process.stdout.write(`${JSON.stringify({ cpuMicrosEach: (user + system) / Number(count) })}\n`)
-await client.close()
+const server = createServer((request, response) => {
+  microsOf(Number(request.url?.slice(1))).then(
+    (micros) => response.end(JSON.stringify(micros)),
+    (error: Error) => response.destroy(error),
+  )
+})
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address()
+  if (address !== null && typeof address !== 'string') announce(address.port)
+})

@@ -64,12 +64,17 @@ function configuration(port: number, sidecar: SidecarCluster | undefined): objec
   return { static_resources: { listeners: [listener], clusters } }
 }
 
+/** As in deploy/envoy/tcp.yaml, the circuit breakers below too. */
 const EXT_AUTHZ = {
   name: 'envoy.filters.http.ext_authz',
   typed_config: {
     '@type': `${API}.http.ext_authz.v3.ExtAuthz`,
     transport_api_version: 'V3',
-    grpc_service: { envoy_grpc: { cluster_name: 'authz' }, timeout: '1s' },
+    grpc_service: {
+      envoy_grpc: { cluster_name: 'authz' },
+      timeout: '1s',
+      retry_policy: { retry_on: 'connect-failure,refused-stream,unavailable,reset', num_retries: 1 },
+    },
     validate_mutations: true,
   },
 }
@@ -87,6 +92,7 @@ function sidecarCluster(sidecar: SidecarCluster): object {
     name: 'authz',
     type: 'STATIC',
     connect_timeout: '1s',
+    circuit_breakers: { thresholds: [{ max_requests: 10_000, max_pending_requests: 10_000, max_retries: 1000 }] },
     lb_policy: policy,
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {

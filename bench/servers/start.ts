@@ -40,6 +40,25 @@ export async function startFloor(kind: FloorKind, reply: Buffer, options: FloorO
   return { pid, port, stop }
 }
 
+export interface BareClientProcess {
+  /** Calls, 64 under way, and their CPU time each, microseconds. */
+  micros(calls: number): Promise<number>
+  stop(): Promise<void>
+}
+
+/** The HTTP client under an introspection, in a process that lives as long as the sidecar it is compared with. */
+export async function startBareClient(introspectUrl: string, node: NodeSettings): Promise<BareClientProcess> {
+  const command = [process.execPath, ...node.flags, script('bare-client.ts'), introspectUrl]
+  const { ready: port, stop } = await startProcess({ command, core: SERVER_CORE, env: node.env, ready: readPort })
+  return {
+    async micros(calls) {
+      const read: unknown = await (await fetch(`http://127.0.0.1:${port}/${calls}`)).json()
+      return Number(read)
+    },
+    stop,
+  }
+}
+
 export interface BenchKeyManager {
   readonly pid: number
   readonly port: number
