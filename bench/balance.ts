@@ -17,10 +17,14 @@ interface Way {
   readonly cluster: Omit<SidecarCluster, 'ports'>
 }
 
-/** With one address the sidecar itself allows 16 Checks a connection. */
+/** `max_concurrent_streams` of Envoy's cluster; the sidecar itself allows 1,024 Checks a connection. */
 const WAYS: readonly Way[] = [
-  { name: 'one address', severalAddresses: false, cluster: {} },
-  { name: 'one address, 4 streams a connection', severalAddresses: false, cluster: { maxConcurrentStreams: 4 } },
+  { name: 'one address, 1,024 Checks a connection', severalAddresses: false, cluster: {} },
+  ...[64, 16, 4].map((maxConcurrentStreams) => ({
+    name: `one address, ${maxConcurrentStreams} Checks a connection`,
+    severalAddresses: false,
+    cluster: { maxConcurrentStreams },
+  })),
   { name: 'one address, connections of 0.5 s', severalAddresses: false, cluster: { maxConnectionDuration: '0.5s' } },
   { name: 'an address each, ROUND_ROBIN', severalAddresses: true, cluster: { policy: 'ROUND_ROBIN' } },
   { name: 'an address each, LEAST_REQUEST', severalAddresses: true, cluster: { policy: 'LEAST_REQUEST' } },

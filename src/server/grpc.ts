@@ -24,13 +24,6 @@ const REMOTE_OPTIONS: ServerOptions = {
   'grpc.max_connection_age_grace_ms': 10 * 1000,
 }
 
-/**
- * Where several workers share an address. Envoy opens another connection, which goes to another worker, only when one is
- * full: at this many Checks under way one worker has as much to do as it can (docs/workers.md has the measurement).
- * Node enforces what it announces, and counts cancelled streams for a turn longer: at the limit the next one may be reset.
- */
-const SHARED_OPTIONS: ServerOptions = { 'grpc.max_concurrent_streams': 16 }
-
 /** For the last replies to leave after a drain ran out of time, and for sockets to close. */
 const ABANDON_MS = 250
 
@@ -43,11 +36,8 @@ export interface BindOptions {
 export interface GrpcServer {
   /** Resolves with `127.0.0.1:PORT` or `unix:/path`; rejects with an Error that names the address. */
   bind(listen: ListenAddress, options: BindOptions): Promise<string>
-  /**
-   * For connections to `listen` that another process accepted and hands over: nothing is bound here.
-   * `isShared`: other workers are given connections to it as well.
-   */
-  receive(listen: ListenAddress, tls: ServerTls | undefined, isShared: boolean): (connection: Socket) => void
+  /** For connections to `listen` that another process accepted and hands over: nothing is bound here. */
+  receive(listen: ListenAddress, tls: ServerTls | undefined): (connection: Socket) => void
   /** Certificates for connections to come, on every TLS listener. */
   renewTls(tls: ServerTls): void
   /** Checks that wait for an answer. */
@@ -71,8 +61,8 @@ export function createGrpcServer(
   const received = new Set<Promise<void>>()
   const renewables: RenewableCredentials[] = []
 
-  function createServer(listen: ListenAddress, more: ServerOptions = {}): Server {
-    const server = new Server({ ...(isRemote(listen) ? REMOTE_OPTIONS : OPTIONS), ...more })
+  function createServer(listen: ListenAddress): Server {
+    const server = new Server(isRemote(listen) ? REMOTE_OPTIONS : OPTIONS)
     liftResetLimit(server)
     server.addService(authorizationService, { Check: handler.handle })
     server.addService(healthService, { ...health.implementation })
@@ -124,8 +114,8 @@ export function createGrpcServer(
       warnOpenPort(listen, address, tls, log)
       return address
     },
-    receive(listen, tls, isShared) {
-      const server = createServer(listen, isShared ? SHARED_OPTIONS : {})
+    receive(listen, tls) {
+      const server = createServer(listen)
       const injector = server.createConnectionInjector(credentialsFor(tls))
       open.push({ server, drain: injector.drain })
       return (connection) => {

@@ -155,7 +155,6 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
       generation,
       config,
       listen,
-      isShared: listen.length < workers,
       serverTls,
       keyManagerTls,
       clientIdentity: clientIdentity(config.keyManager),

@@ -11,8 +11,6 @@ export interface Setup {
   readonly config: Config
   /** What the primary has bound: a reload does not change it. */
   readonly listen: readonly ListenAddress[]
-  /** Whether connections to one of these addresses are given to several workers. */
-  readonly isShared: boolean
   /** For connections to come; undefined: the listeners are without TLS. */
   readonly serverTls: ServerTls | undefined
   readonly keyManagerTls: TlsOptions

@@ -97,7 +97,7 @@ export function startWorker(
         const { decisionIdPrefix } = setup
         service = createCheckService(setup.config, { clock, metrics, log, given, decisionIdPrefix })
         const { server } = service
-        receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls, setup.isShared))
+        receivers = setup.listen.map((listen) => server.receive(listen, setup.serverTls))
       } else service.swap(setup.config, setup.serverTls, given)
       service.health.setServing(setup.isServing)
       configLoadedAt = new Date(clock.wallMs()).toISOString()

@@ -19,7 +19,6 @@ function setupOf(toml: string): Setup {
     generation: 3,
     config: loaded.config,
     listen: loaded.config.extAuthz.listen,
-    isShared: true,
     serverTls: { cert: Buffer.from('cert'), key: Buffer.from('key') },
     keyManagerTls: { rejectUnauthorized: true, ca: Buffer.from('ca') },
     clientIdentity: 'gateway',
