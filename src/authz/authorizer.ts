@@ -89,7 +89,7 @@ export function createAuthorizer(
     if (short !== undefined) return denied(short.reason, { cache, scope: short.scope })
     if (requirements.refused !== undefined) return denied(requirements.refused, { cache })
 
-    const observed = requirements.observed === undefined ? undefined : shortfall([requirements.observed], claims)
+    const observed = shortfall(requirements.observed, claims)
     return {
       allow: true,
       reason: 'allowed',

@@ -11,8 +11,8 @@ import type { RoutePolicy } from './route.ts'
 export interface Requirements {
   /** Layers whose failure denies. */
   readonly enforced: readonly PolicyLayer[]
-  /** The first rule with `enforce = false` that matches, before the one that is enforced: its failure is only counted. */
-  readonly observed: PolicyLayer | undefined
+  /** Matching rules with `enforce = false` before the one that is enforced: their failure is only counted. */
+  readonly observed: readonly PolicyLayer[]
   readonly anonymous: boolean
   /** Known without a token: `no_matching_rule` or `ambiguous_path`. */
   readonly refused: 'no_matching_rule' | 'ambiguous_path' | undefined
@@ -35,13 +35,12 @@ export function createPolicy(settings: PolicySettings): Policy {
     requirements(check, route) {
       const path = anyRuleHasPaths ? normalisePath(check.path) : ''
       const { enforced, observed } = path === undefined ? NO_RULE : match(settings.rules, check, path)
-      const rule = enforced ?? observed
       return {
         enforced: enforced === undefined ? [settings, route] : [settings, enforced, route],
         observed,
-        // A written anonymous=false on the route wins over the rule.
-        anonymous: route.anonymous ?? rule?.anonymous ?? false,
-        refused: refusal(path, rule, settings),
+        // A written anonymous=false on the route wins over the rules, of which each has to say so: on trial or not, "a token is required" stays.
+        anonymous: route.anonymous ?? areAnonymous(enforced, observed),
+        refused: refusal(path, enforced ?? observed[0], settings),
         maxAgeMs: route.maxAgeMs,
       }
     },
@@ -60,25 +59,31 @@ function refusal(
 interface Matching {
   /** The first that matches, rules on trial aside: what is only counted does not take the place of one that protects. */
   enforced: PolicyRule | undefined
-  /** The first on trial before it. */
-  observed: PolicyRule | undefined
+  /** Those on trial before it. */
+  observed: readonly PolicyRule[]
 }
 
-const NO_RULE: Readonly<Matching> = { enforced: undefined, observed: undefined }
+const NONE: readonly PolicyRule[] = []
+const NO_RULE: Readonly<Matching> = { enforced: undefined, observed: NONE }
 
 function match(rules: readonly PolicyRule[], check: CheckView, path: string): Readonly<Matching> {
   if (rules.length === 0) return NO_RULE
   const host = bareHost(check.host)
-  const found: Matching = { enforced: undefined, observed: undefined }
+  const found: Matching = { enforced: undefined, observed: NONE }
   for (const rule of rules) {
     if (!covers(rule, check.method, host, path)) continue
     if (rule.enforce) {
       found.enforced = rule
       return found
     }
-    found.observed ??= rule
+    found.observed = [...found.observed, rule]
   }
   return found
+}
+
+function areAnonymous(enforced: PolicyRule | undefined, observed: readonly PolicyRule[]): boolean {
+  const isMatched = enforced !== undefined || observed.length > 0
+  return isMatched && (enforced?.anonymous ?? true) && observed.every(({ anonymous }) => anonymous)
 }
 
 function covers(rule: PolicyRule, method: string, host: string, path: string): boolean {

@@ -36,8 +36,8 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   cluster: ['cases'],
   workers: ['oneMicros', 'twoMicros', 'cpuRatio', 'throughputRatio'],
   balance: [
-    'one address; 2 workers; concurrency 1; low',
-    'one address; 2 workers; concurrency 1; high',
+    'one address, 1,024 Checks a connection; 2 workers; concurrency 1; low',
+    'one address, 1,024 Checks a connection; 2 workers; concurrency 1; high',
     'an address each, ROUND_ROBIN; 2 workers; concurrency 1; low',
     'an address each, ROUND_ROBIN; 2 workers; concurrency 1; high',
   ],

@@ -417,10 +417,10 @@ describe('several workers', function () {
   it('long lines of several of them stay whole', async () => {
     const sidecar = await started(basicConfig(keyManager.url), { flags: { 'log.maxDenyPerSecond': '100000' } })
     const clients = Array.from({ length: 4 }, () => sidecar.connect())
-    // Escaped, each of these characters is six.
+    // Escaped, each of these characters is six: together less than what is kept for a reader that is late.
     const path = `/${'\u0001'.repeat(1000)}`
-    await Promise.all(clients.flatMap((client) => Array.from({ length: 100 }, () => askWith(client, 'bad', path))))
-    await eventually('written', () => sidecar.events('decision').length === 400)
+    await Promise.all(clients.flatMap((client) => Array.from({ length: 35 }, () => askWith(client, 'bad', path))))
+    await eventually('written', () => sidecar.events('decision').length === 140)
     const lines = sidecar.output().trimEnd().split('\n')
     for (const line of lines) expect(() => JSON.parse(line)).not.to.throw()
     expect(Math.min(...lines.filter((line) => line.includes('"decision"')).map((line) => line.length))).to.be.above(

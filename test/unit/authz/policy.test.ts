@@ -72,19 +72,35 @@ describe('policy', () => {
 
   it('only counts a rule with enforce = false; the other layers still hold', () => {
     const asked = required([rule({ enforce: false, clients: ['x'] })], {}, { settings: { audience: ['other'] } })
-    expect(asked.observed?.clients).to.deep.equal(['x'])
+    expect(asked.observed.map(({ clients }) => clients)).to.deep.equal([['x']])
     expect(shortfall(asked.enforced, claims())?.reason).to.equal('wrong_audience')
   })
 
-  it('a rule with enforce = false does not take the place of the enforced one behind it, nor stop at another on trial', () => {
-    const trials = [rule({ enforce: false, anonymous: true, clients: ['x'] }), rule({ enforce: false, clients: ['y'] })]
+  it('a rule with enforce = false does not take the place of the enforced one behind it, nor of another on trial', () => {
+    const trials = [
+      rule({ enforce: false, anonymous: true, clients: ['x'] }),
+      rule({ enforce: false, audience: ['y'] }),
+    ]
     const asked = required([...trials, rule({ requiredScopes: ['one'] }), rule({ requiredScopes: ['two'] })], {})
-    expect(asked.anonymous).to.equal(false)
     expect(shortfall(asked.enforced, claims())).to.deep.equal({ reason: 'insufficient_scope', scope: 'one' })
-    expect(asked.observed?.clients).to.deep.equal(['x'])
-    // Behind the one that counts nothing is looked at; alone it counts as a match.
-    expect(required([rule({}), ...trials], {}).observed).to.equal(undefined)
-    expect(required(trials, {})).to.include({ anonymous: true, refused: undefined })
+    expect(asked.observed).to.deep.equal(trials)
+    // Behind the one that counts nothing is looked at; alone they count as a match.
+    expect(required([rule({}), ...trials], {}).observed).to.deep.equal([])
+    expect(required(trials, {}).refused).to.equal(undefined)
+  })
+
+  it('is anonymous where every rule that is looked at says so: "a token is required" stays, on trial too', () => {
+    const open = { anonymous: true }
+    const trial = { enforce: false }
+    const anonymous = (...rules: readonly Partial<PolicyRule>[]): boolean => required(rules.map(rule), {}).anonymous
+    expect(anonymous(trial, open)).to.equal(false)
+    expect(anonymous({ ...trial, ...open }, {})).to.equal(false)
+    expect(anonymous({ ...trial, ...open }, trial, open)).to.equal(false)
+    expect(anonymous(trial)).to.equal(false)
+    expect(anonymous()).to.equal(false)
+    expect(anonymous({ ...trial, ...open }, open)).to.equal(true)
+    expect(anonymous({ ...trial, ...open })).to.equal(true)
+    expect(anonymous(open, trial)).to.equal(true)
   })
 
   it('takes the first reason of the outcome table, whichever layer fails it', () => {
