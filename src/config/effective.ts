@@ -48,6 +48,7 @@ export function valueInForce(row: Row, settings: Settings, config: Config | unde
 }
 
 function isReplaced(path: string, settings: Settings): boolean {
+  if (path === PORT) return settings.isWritten('admin.listen')
   if (path !== 'keyManager.serverUrl' && path !== 'keyManager.tokenContext') return false
   return ['introspectUrl', 'discoveryUrl'].some((name) => settings.isWritten(`keyManager.${name}`))
 }

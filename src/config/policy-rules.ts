@@ -1,7 +1,7 @@
 /** `[policy]` and `[[policy.rules]]`. */
 import type { PolicyLayer, PolicyRule, PolicySettings } from '../authz/ports.ts'
 import { nearest } from './nearest.ts'
-import { hostProblem, matchProblem, methodProblem, pathProblem, scopeProblem } from './policy-words.ts'
+import { hostProblem, itemProblem, matchProblem, methodProblem, pathProblem, scopeProblem } from './policy-words.ts'
 import { isReference } from './references.ts'
 import type { Report } from './report.ts'
 import { nameOf, SCHEMA } from './schema.ts'
@@ -114,7 +114,7 @@ function readLayer(
   for (const name of ['requiredScopes', 'anyScopes'])
     checkWords(list(name), raw(name), `${at}.${name}`, scopeProblem, report)
   for (const name of ['audience', 'clients', 'requiredClaims'])
-    checkWords(list(name), raw(name), `${at}.${name}`, matchProblem, report)
+    checkWords(list(name), raw(name), `${at}.${name}`, itemProblem, report)
   if (typeof issuer === 'string') checkWords([issuer], raw('issuer'), `${at}.issuer`, matchProblem, report)
   return {
     requiredScopes: list('requiredScopes'),

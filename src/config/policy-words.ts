@@ -17,8 +17,13 @@ export function nameProblem(name: string): string | undefined {
 /** The same of what answers are compared with. */
 export function matchProblem(name: string): string | undefined {
   const problem = nameProblem(name)
-  if (problem === undefined) return undefined
-  return `${problem}: it would never match. Several values are several list items, or separated by commas`
+  return problem === undefined ? undefined : `${problem}: it would never match`
+}
+
+/** The same of one in a list. */
+export function itemProblem(name: string): string | undefined {
+  const problem = matchProblem(name)
+  return problem === undefined ? undefined : `${problem}. Several values are several list items, or separated by commas`
 }
 
 /** A host name or address, or `*.` and a host name; ports are cut off requests before they are compared. */

@@ -100,10 +100,13 @@ function switchesFirst(written: WrittenKeys): readonly (readonly [string, Writte
   ]
 }
 
+/** Its port is that of the probes too, which are served whether or not metrics are. */
+const METRICS = 'b7a.observability.metrics'
+
 /** True below a table whose `enabled` was read as false: it is type-checked and otherwise ignored. */
 function isSwitchedOff(path: string, values: ReadonlyMap<string, Value>): boolean {
   for (let table = tableOf(path); table !== ''; table = tableOf(table)) {
-    if (values.get(`${table}.enabled`) === false) return true
+    if (table !== METRICS && values.get(`${table}.enabled`) === false) return true
   }
   return false
 }

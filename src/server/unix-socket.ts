@@ -1,6 +1,5 @@
 /** The care a Unix socket's file needs: who may connect, and what an unclean end left behind. */
-import { existsSync } from 'node:fs'
-import { lstat, rm } from 'node:fs/promises'
+import { lstat, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { dirname } from 'node:path'
 
@@ -49,9 +48,13 @@ function connectionCode(path: string): Promise<string | undefined> {
 }
 
 /** The system's own word for it, EACCES, would send people to look for a mode. */
-function requireFolder(path: string): void {
+async function requireFolder(path: string): Promise<void> {
   const folder = dirname(path)
-  if (existsSync(folder)) return
+  const code = await stat(folder).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code,
+  )
+  if (code !== 'ENOENT') return
   throw new Error(
     `cannot listen on unix:${path}: the folder ${folder} does not exist; create it, or mount the volume shared with Envoy`,
   )

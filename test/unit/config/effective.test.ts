@@ -68,7 +68,7 @@ describe('the configuration in force, key by key', () => {
     expect(find(values, 'admin.listen')).to.deep.include({ value: '"0.0.0.0:9999"', source: { kind: 'file', line } })
     const both = effective(`${GOOD}${port}[admin]\nlisten = "[::1]:9800"\n`).values
     expect(find(both, 'admin.listen')?.value).to.equal('"[::1]:9800"')
-    expect(find(both, 'b7a.observability.metrics.prometheus.port')?.value).to.equal('9800')
+    expect(find(both, 'b7a.observability.metrics.prometheus.port'), 'not used').to.equal(undefined)
     const skew = find(effective(`${GOOD}[server]\ntimestampSkew = 7000\n`).values, 'keyManager.timestampSkew')
     expect(skew).to.deep.include({ value: '7s' }).and.have.nested.property('source.kind', 'file')
   })

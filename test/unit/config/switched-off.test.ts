@@ -36,6 +36,12 @@ describe('a section with enabled = false', () => {
     expect(errorsOf(load(NONE + GRANT, { [variable]: 'true' })).join()).to.include('NOT_SET')
   })
 
+  it('is not [b7a.observability.metrics]: its port is that of the probes', () => {
+    const off =
+      '[b7a.observability.metrics]\nenabled = false\n[b7a.observability.metrics.prometheus]\nport = "@env:{P}"\n'
+    expect(loadWell(GOOD + off, { P: '9801' }).admin.listen.port).to.equal(9801)
+  })
+
   it('leaves the switches below it unread as well', () => {
     const inner = `${GRANT}enabled = "@env:{NOT_SET_EITHER}"\n`
     expect(errorsOf(load(`${NONE}${inner}[keyManager.security.oauth2]\nenabled = false\n`))).to.deep.equal([])
