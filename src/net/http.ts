@@ -6,6 +6,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import type { LookupFunction } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Client, type Dispatcher, Pool, ProxyAgent } from 'undici'
 import type { Clock } from '../authz/ports.ts'
 import { systemClock } from '../clock.ts'
@@ -193,11 +194,12 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
       let size = 0
       let status = 0
       let headers: AnswerHeaders = {}
+      const agent = createAgents(new URL(url).hostname, options)
       const stream = got.stream(url, {
         method: options.method ?? 'GET',
         headers: { 'accept-encoding': 'identity', ...options.headers },
         ...(options.body === undefined ? {} : { body: options.body }),
-        agent: createAgents(new URL(url).hostname, options),
+        agent,
         followRedirect: false,
         throwHttpErrors: false,
         decompress: false,
@@ -210,6 +212,7 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
         stopTimer()
         resolve(result)
         stream.destroy()
+        agent.https.destroy()
       }
       stream.on('response', (response: { statusCode: number; headers: AnswerHeaders }) => {
         status = response.statusCode
@@ -234,10 +237,25 @@ export async function fetchText(url: string, options: FetchOptions): Promise<Tex
 function createAgents(hostname: string, options: FetchOptions): { http: HttpAgent; https: HttpsAgent } {
   const proxy = proxyTo(hostname, options.proxy)
   const proxied = proxy === undefined ? {} : { proxyEnv: { HTTP_PROXY: proxy, HTTPS_PROXY: proxy } }
-  // The time limit is for the proxy's answer to CONNECT: got's `destroy` does not reach the socket that waits for it.
   const timeout = options.timeoutMs
   const tls = tlsTo(hostname, options.tls ?? defaultTls)
-  return { http: new HttpAgent(proxied), https: new HttpsAgent({ timeout, ...tls, ...proxied }) }
+  return { http: new HttpAgent(proxied), https: new ReachableAgent({ timeout, ...tls, ...proxied }) }
+}
+
+/** Neither got's `destroy` nor Node's reaches a socket that waits for a proxy, or for TLS behind one. */
+class ReachableAgent extends HttpsAgent {
+  readonly #opened: Duplex[] = []
+
+  override createConnection(...how: Parameters<HttpsAgent['createConnection']>): Duplex | null | undefined {
+    const socket = super.createConnection(...how)
+    if (socket) this.#opened.push(socket)
+    return socket
+  }
+
+  override destroy(): void {
+    for (const socket of this.#opened) socket.destroy()
+    super.destroy()
+  }
 }
 
 /** None to loopback: plain http is allowed there because it does not leave the host. */

@@ -24,8 +24,8 @@ interface Proxy {
   readonly url: string
   /** Targets of CONNECT and of forwarded calls. */
   readonly asked: string[]
-  /** True: takes connections, answers nothing. */
-  stalls: boolean
+  /** True: takes connections, answers nothing. `behind`: answers CONNECT, and nothing after it. */
+  stalls: boolean | 'behind'
   /** Resolved once none of its connections is open. */
   idle(): Promise<void>
   close(): void
@@ -49,6 +49,7 @@ async function startProxy(): Promise<Proxy> {
   server.on('connect', (request, socket) => {
     asked.push(request.url ?? '')
     if (proxy.stalls) {
+      if (proxy.stalls === 'behind') socket.write('HTTP/1.1 200 OK\r\n\r\n')
       // What is read tells when the other side hangs up.
       socket.resume().once('end', () => socket.end())
       return
@@ -173,13 +174,14 @@ describe('a proxy', () => {
     expect(works).to.equal(true)
   })
 
-  it('that stalls on CONNECT keeps no connection of a rare call', async () => {
-    proxy.stalls = true
-    const limits = { timeoutMs: 200, maxBytes: 1_000 }
-    expect(await fetchText(url, { ...limits, proxy: proxy.url })).to.include({ ok: false, kind: 'timeout' })
-    expect(proxy.asked).to.have.length(1)
-    await proxy.idle()
-  })
+  for (const where of [true, 'behind'] as const)
+    it(`that stalls ${where === true ? 'on CONNECT' : 'behind it'} keeps no connection of a rare call`, async () => {
+      proxy.stalls = where
+      const limits = { timeoutMs: 200, maxBytes: 1_000 }
+      expect(await fetchText(url, { ...limits, proxy: proxy.url })).to.include({ ok: false, kind: 'timeout' })
+      expect(proxy.asked).to.have.length(1)
+      await proxy.idle()
+    })
 })
 
 describe('a proxy that refuses', () => {
