@@ -3,15 +3,12 @@ import { ChildProcess, fork } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Clock } from '../authz/ports.ts'
-import { workerEnvironment } from './environment.ts'
+import { workerEnvironment, workerFlags } from './environment.ts'
 import type { Answers, ToPrimary, ToWorker } from './messages.ts'
 import { forwardLines } from './whole-lines.ts'
 
 /** Both run: the source as it is, and what is built from it. */
 const CLI = fileURLToPath(new URL(import.meta.filename.endsWith('.ts') ? '../cli.ts' : '../cli.js', import.meta.url))
-
-/** The primary's debugger has its port; these outdo NODE_OPTIONS too. SIGUSR1 still opens one, at a port of its own. */
-const NO_INSPECTOR = ['--no-inspect', '--no-inspect-brk', '--no-inspect-wait', '--inspect-port=0']
 
 /** A worker that does not answer within this is left out of what is merged. */
 const ANSWER_MS = 1_000
@@ -185,7 +182,7 @@ function forked(number: number): ChildProcess {
     return fork(CLI, ['worker', String(number)], {
       serialization: 'advanced',
       env: workerEnvironment(process.env),
-      execArgv: [...process.execArgv, ...NO_INSPECTOR],
+      execArgv: workerFlags(process.execArgv),
       // Its lines come through here: two processes that write to one pipe tear lines longer than PIPE_BUF apart.
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     })

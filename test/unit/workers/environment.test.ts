@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { describe, it } from 'mocha'
-import { workerEnvironment } from '../../../src/workers/environment.ts'
+import { workerEnvironment, workerFlags } from '../../../src/workers/environment.ts'
 
 describe('the environment of a worker', () => {
   it('holds what Node, the C library and a tracing module read', () => {
@@ -32,5 +32,22 @@ describe('the environment of a worker', () => {
       MY_NODE_OPTIONS: 'f',
     }
     expect(workerEnvironment(env)).to.deep.equal({})
+  })
+
+  it('comes back by no file of variables, and no debugger with it', () => {
+    const flags = [
+      '--env-file=a',
+      '--max-semi-space-size=8',
+      '--env-file',
+      'b',
+      '--env-file-if-exists',
+      'c',
+      '--inspect',
+    ]
+    expect(workerFlags(flags).filter((flag) => !flag.startsWith('--no-inspect'))).to.deep.equal([
+      '--max-semi-space-size=8',
+      '--inspect',
+      '--inspect-port=0',
+    ])
   })
 })
