@@ -74,7 +74,7 @@ export function createCheckService(config: Config, dependencies: CheckServiceDep
       renewTls(tls, built)
       graph = built
       before.retire()
-      built.client.takeOver()
+      built.client.takeOver(before.client)
       log.setLevel(next.log.level)
       decisions.configure(next.log)
       // Calls under way keep the old graph; its connections close behind them.

@@ -1,7 +1,7 @@
 /**
  * Whether a call to the key manager may go out: the breaker and an honoured 429. What it knows is of the key manager, not
- * of a configuration: it outlives a reload that leaves `[keyManager]` as it was, else each would send a few calls more to
- * one that is down or asked for fewer.
+ * of a configuration: it outlives a reload that leaves `[keyManager]`, its secrets and its certificates as they were, else
+ * each would send a few calls more to one that is down or asked for fewer.
  */
 import type { Clock, Introspected, IntrospectionMetrics, Log } from '../authz/ports.ts'
 import type { KeyManagerConfig } from '../config/config.ts'

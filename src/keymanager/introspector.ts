@@ -34,7 +34,7 @@ import { createPlaces } from './places.ts'
 import { type ProbeResult, probeKeyManager } from './probe.ts'
 
 export interface KeyManagerClient extends Introspector {
-  /** After the first own token: introspects one random token past queue, breaker and metrics. Never rejects. */
+  /** After the first own token: introspects one random token past queue and metrics, unless breaker or 429 hold. Never rejects. */
   probe(): Promise<ProbeResult>
   status(): KeyManagerStatus
   /**
@@ -176,8 +176,12 @@ export function createIntrospector(
     }
     places.inFlight -= 1
     try {
-      metrics.introspectionsInFlight(-1)
       if (admission?.admitted) breaker.settle(admission.probe, verdict, admission.opening)
+    } catch {
+      outcome = UNEXPECTED
+    }
+    try {
+      metrics.introspectionsInFlight(-1)
     } catch {
       outcome = UNEXPECTED
     }

@@ -5,8 +5,10 @@ import type { Clock, IntrospectionMetrics, Log, OwnTokenMetrics } from '../authz
 import type { ClientMethod, KeyManagerConfig, OwnTokenConfig } from '../config/config.ts'
 import { ConfigurationError } from '../config/configuration-error.ts'
 import { readTlsOptions, type TlsOptions } from '../net/tls.ts'
+import { type Asked, digestOfSecrets, isReadAlike, mutualTlsAt } from './asked.ts'
 import { type CallGate, createCallGate } from './call-gate.ts'
 import { createDiscovery, type Endpoints } from './discovery.ts'
+import { createExpiryGauge, type ExpiryGauge, NOT_SHOWN } from './expiry-gauge.ts'
 import { createGrants } from './grants.ts'
 import { createIntrospector, type KeyManagerClient, type KeyManagerStatus } from './introspector.ts'
 import { createOwnToken, type Held, type OwnToken, type OwnTokenStatus } from './own-token.ts'
@@ -16,8 +18,11 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status' | 'close'> {
   status(): KeyManagerStatus & { readonly ownToken: OwnTokenStatus | undefined; readonly discovery: string | undefined }
   /** For the next configuration: the own token outlives a reload that keeps its grant. */
   readonly ownToken: OwnTokenOfGrant | undefined
-  /** Called once its configuration is in force: metrics show its state, the own token it took over uses its secrets, files and addresses. */
-  takeOver(): void
+  /**
+   * Called once its configuration is in force: metrics show its state and no more that of the one before, the own token it
+   * took over uses its secrets, files and addresses.
+   */
+  takeOver(before?: KeyManager): void
   /** Connections close behind the calls under way; what `successor` took over stays. */
   close(successor?: KeyManager): Promise<void>
   /** For the next configuration: what is known of the key manager outlives a reload that asks the same one. */
@@ -25,7 +30,8 @@ export interface KeyManager extends Omit<KeyManagerClient, 'status' | 'close'> {
 }
 
 interface Known {
-  readonly config: KeyManagerConfig
+  /** By what, certificates and secrets among it. */
+  readonly asked: Asked
   readonly gate: CallGate
   /** Discovered. */
   readonly endpoints: () => Endpoints | undefined
@@ -34,6 +40,7 @@ interface Known {
 interface OwnTokenOfGrant {
   readonly grant: object
   readonly token: OwnToken
+  readonly expiry: ExpiryGauge
 }
 
 /** An own token and what is left to do once this configuration is in force. */
@@ -84,7 +91,9 @@ export function createKeyManager(
           mutualTls: mutualTlsAt(config),
           introspectionNeeded: config.introspectUrl === undefined,
           known:
-            before !== undefined && isReadAlike(before.known.config, config) ? before.known.endpoints() : undefined,
+            before !== undefined && isReadAlike(before.known.asked, { config, tls })
+              ? before.known.endpoints()
+              : undefined,
           tls,
           proxy,
           clock,
@@ -95,12 +104,14 @@ export function createKeyManager(
     security.kind !== 'own_token'
       ? undefined
       : dependencies.ownToken !== undefined
-        ? { own: { grant: {}, token: dependencies.ownToken }, takeOver: () => undefined }
+        ? { own: { grant: {}, token: dependencies.ownToken, expiry: NOT_SHOWN }, takeOver: () => undefined }
         : holdOwnToken(security.ownToken, { clock, tls, proxy, discovered }, dependencies, before)
   const ownToken = held?.own
-  // Secrets aside, which compare equal: another one makes it no other key manager.
-  const isSame = before !== undefined && isDeepStrictEqual(before.known.config, config)
-  const gate = isSame ? before.known.gate : createCallGate(config, dependencies)
+  const asked: Asked = { config, tls, secrets: digestOfSecrets(config) }
+  const gate =
+    before !== undefined && isDeepStrictEqual(before.known.asked, asked)
+      ? before.known.gate
+      : createCallGate(config, dependencies)
   const introspector = createIntrospector(config, {
     ...dependencies,
     tls,
@@ -112,7 +123,9 @@ export function createKeyManager(
     introspect: introspector.introspect,
     probe: introspector.probe,
     ownToken,
-    takeOver() {
+    takeOver(replaced) {
+      if (replaced !== undefined && replaced.known.gate !== gate) replaced.known.gate.close()
+      if (replaced?.ownToken !== ownToken) replaced?.ownToken?.expiry.setInForce(false)
       gate.takeOver()
       if (held === undefined) metrics.ownTokenExpiresAt(undefined)
       else held.takeOver()
@@ -122,32 +135,13 @@ export function createKeyManager(
       ownToken: ownToken?.token.status(),
       discovery: discovery?.lastError(),
     }),
-    known: { config, gate, endpoints: () => discovery?.known() },
+    known: { asked, gate, endpoints: () => discovery?.known() },
     async close(successor) {
       discovery?.close()
-      if (successor?.known.gate !== gate) gate.close()
       if (successor?.ownToken !== ownToken) ownToken?.token.close()
       await introspector.close()
     },
   }
-}
-
-/** Whether metadata that did for the one does for the other. */
-function isReadAlike(one: KeyManagerConfig, other: KeyManagerConfig): boolean {
-  const use = (config: KeyManagerConfig) => [
-    config.discoveryUrl,
-    config.allowInsecure,
-    mutualTlsAt(config),
-    config.introspectUrl === undefined,
-  ]
-  return isDeepStrictEqual(use(one), use(other))
-}
-
-function mutualTlsAt({ security }: KeyManagerConfig): 'introspection' | 'token' | undefined {
-  if (security.kind !== 'own_token') return security.kind === 'tls_client_auth' ? 'introspection' : undefined
-  const own = security.ownToken
-  const endpoint = own.grant === 'direct' ? own.refresh : own.endpoint
-  return endpoint?.clients.some((client) => client.kind === 'tls_client_auth') ? 'token' : undefined
 }
 
 /** Part of the store key: who asks (product section 3). Never the current own token. */
@@ -192,10 +186,11 @@ function holdOwnToken(
     const own = before.ownToken
     return { own, takeOver: () => own.token.use(grants, saved) }
   }
+  const expiry = createExpiryGauge(metrics)
   const token = createOwnToken({
     clock,
     log,
-    metrics,
+    metrics: { ownTokenRenewal: metrics.ownTokenRenewal, ownTokenExpiresAt: expiry.show },
     grants,
     directToken: config.grant === 'direct' ? config.accessToken?.reveal() : undefined,
     refreshToken,
@@ -204,7 +199,7 @@ function holdOwnToken(
     random,
     ...(ownTokenChanged === undefined ? {} : { whenChanged: ownTokenChanged }),
   })
-  return { own: { grant, token }, takeOver: () => undefined }
+  return { own: { grant, token, expiry }, takeOver: () => expiry.setInForce(true) }
 }
 
 /** What a saved refresh token goes back to; on disk as a digest: what changes here makes older files unused. */

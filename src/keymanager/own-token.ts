@@ -110,11 +110,6 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     signalObtained = resolve
   })
 
-  /** One that a reload has replaced says nothing of what is held now. */
-  const showExpiry = (atMs: number | undefined): void => {
-    if (!closed) metrics.ownTokenExpiresAt(atMs)
-  }
-
   const schedule = (delayMs: number): void => {
     stopTimer()
     if (!closed && Number.isFinite(delayMs)) stopTimer = clock.after(delayMs, attempt)
@@ -133,7 +128,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   const hold = (token: Held, renewInMs: number): void => {
     state = { kind: 'fresh', token, nextAtMs: clock.monotonicMs() + renewInMs }
     const left = token.expiresAtMs - clock.monotonicMs()
-    showExpiry(Number.isFinite(left) ? clock.wallMs() + left : undefined)
+    metrics.ownTokenExpiresAt(Number.isFinite(left) ? clock.wallMs() + left : undefined)
     schedule(renewInMs)
     signalObtained()
     whenChanged(token)
@@ -146,6 +141,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     const { name, result } = await ask()
     if (result.kind === 'refused') return fail(name, result, by)
     failures = 0
+    failedAtMs = Number.NEGATIVE_INFINITY
     throttledUntilMs = Number.NEGATIVE_INFINITY
     lastError = undefined
     await keep(result.refreshToken)
@@ -222,7 +218,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     const atMs = clock.monotonicMs() + waitMs
     throttledUntilMs = result.outcome === 'throttled' ? atMs : Number.NEGATIVE_INFINITY
     state = token === undefined ? { kind: 'failed', untilMs: atMs } : { kind: 'fresh', token, nextAtMs: atMs }
-    if (token === undefined) showExpiry(undefined)
+    if (token === undefined) metrics.ownTokenExpiresAt(undefined)
     schedule(waitMs)
   }
 
@@ -255,7 +251,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     if (state.token.expiresAtMs > clock.monotonicMs()) return
     if (state.kind === 'renewing') state = { kind: 'fetching', flight: state.flight }
     else state = { kind: 'failed', untilMs: state.nextAtMs }
-    showExpiry(undefined)
+    metrics.ownTokenExpiresAt(undefined)
   }
 
   const take = (): Taken | Promise<Taken> => {
@@ -267,7 +263,7 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
   /** The token held is refused: it is dropped, and renewed unless that was just done. */
   const drop = (): void => {
     const nowMs = clock.monotonicMs()
-    showExpiry(undefined)
+    metrics.ownTokenExpiresAt(undefined)
     whenChanged(undefined)
     if (grants.first === undefined && refreshToken === undefined) {
       metrics.ownTokenRenewal('direct', 'rejected')
@@ -283,13 +279,18 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
     afterRefusal = true
     // A failed attempt and a 429 hold for this one too (P21).
     const untilMs = Math.max(throttledUntilMs, failedAtMs + LEAST_BETWEEN_RENEWALS_MS)
-    if (untilMs > nowMs) {
-      state = { kind: 'failed', untilMs }
-      schedule(untilMs - nowMs)
+    if (untilMs <= nowMs) {
+      state = { kind: 'none' }
+      attempt()
       return
     }
-    state = { kind: 'none' }
-    attempt()
+    wait(untilMs)
+  }
+
+  /** Nothing serves, and nothing may be asked yet. */
+  const wait = (untilMs: number): void => {
+    state = { kind: 'failed', untilMs }
+    schedule(untilMs - clock.monotonicMs())
   }
 
   const pause = (untilMs: number, detail: string): void => {
@@ -383,7 +384,8 @@ export function createOwnToken(options: OwnTokenOptions): OwnToken {
       // What was wrong may just have been mended. A flight that is out asks by the old ones: `fail` knows.
       const isFailing = failures > 0
       failures = 0
-      if (state.kind === 'failed') resume()
+      if (state.kind === 'failed' && throttledUntilMs > clock.monotonicMs()) wait(throttledUntilMs)
+      else if (state.kind === 'failed') resume()
       else if (state.kind === 'fresh' && isFailing) tryEarlier(state.token)
     },
     close() {

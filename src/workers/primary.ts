@@ -139,7 +139,7 @@ export async function startPrimary(start: SidecarStart, workers: number): Promis
     const before = inForce
     inForce = prepare(next, before)
     generation += 1
-    inForce.client.takeOver()
+    inForce.client.takeOver(before.client)
     putTokenInForce()
     log.setLevel(next.log.level)
     await pool.reconfigure()

@@ -1,10 +1,11 @@
 /** What is known of the key manager, from one configuration to the next. */
 import { expect } from 'chai'
 import { afterEach, beforeEach, describe, it } from 'mocha'
+import { Secret } from '../../../src/config/secret.ts'
 import { createKeyManager, type KeyManager } from '../../../src/keymanager/key-manager.ts'
 import { createFakeClock, type FakeClock } from '../../support/clock.ts'
 import { type ScriptedAnswer, type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
-import { keyManagerSettings, named } from './support.ts'
+import { basic, keyManagerSettings, named } from './support.ts'
 
 const UNAVAILABLE: ScriptedAnswer = { status: 500 }
 const THROTTLED: ScriptedAnswer = { status: 429, headers: { 'retry-after': '10' } }
@@ -42,7 +43,7 @@ describe('the gate in front of the key manager', () => {
   const reload = (changes = {}): void => {
     const before = inForce
     inForce = create(changes, before)
-    inForce.takeOver()
+    inForce.takeOver(before)
     replaced.push(before.close(inForce))
   }
   const ask = async (token = 'one'): Promise<string> =>
@@ -73,6 +74,19 @@ describe('the gate in front of the key manager', () => {
     reload({ timeoutMs: 1_234 })
     expect(await ask()).to.equal('active')
     expect(states).to.deep.equal(['closed', 'open', 'open', 'closed'])
+  })
+
+  it('begins anew with another secret: what refused the old one says nothing of it', async () => {
+    const basicOf = (password: string) => ({ ...basic, password: new Secret(password) })
+    server.answer({ status: 401 })
+    reload({ security: basicOf('old') })
+    expect(await ask()).to.equal('unavailable/unauthorized')
+    reload({ security: basicOf('old') })
+    expect(await ask()).to.equal('unavailable/rejected')
+    server.answer({ body: { active: false } })
+    reload({ security: basicOf('new') })
+    expect(await inForce.probe()).to.include({ ok: true })
+    expect(await ask()).to.equal('inactive')
   })
 
   it('F06 keeps the pause of a 429 over reloads, and the probe keeps and brings it too', async () => {

@@ -79,9 +79,19 @@ describe('the key manager of one configuration after another', () => {
     first.takeOver()
     await first.ownToken?.token.take()
     expect(shown.at(-1)).to.be.a('number')
-    start(`[keyManager]\nexternal = true\nintrospectUrl = "${authority.introspectUrl}"
-[keymanager.security.none]\nenabled = true\n`).takeOver()
+    start(
+      `[keyManager]\nexternal = true\nintrospectUrl = "${authority.introspectUrl}"
+[keymanager.security.none]\nenabled = true\n`,
+      first,
+    ).takeOver(first)
     expect(shown.at(-1)).to.equal(undefined)
+    const before = shown.length
+    await renewed()
+    await first.ownToken?.token.take()
+    expect(shown, 'what is not in force any more').to.have.length(before)
+    const refused = start(oauth2Config(authority, 'password'), first)
+    await refused.ownToken?.token.take()
+    expect(shown, 'what never came into force').to.have.length(before)
     await first.close()
   })
 

@@ -140,15 +140,14 @@ describe('the own token', () => {
     own.close()
   })
 
-  it('P26 what a reload replaced still saves what its renewal brought, marked as such, and leaves the gauge alone', async () => {
+  it('P26 what a reload replaced still saves what its renewal brought, marked as such', async () => {
     const clock = createFakeClock()
     const written: [string, boolean | undefined][] = []
-    const shown: (number | undefined)[] = []
     const { promise: answered, resolve: answer } = Promise.withResolvers<GrantResult>()
     const own = createOwnToken({
       clock,
       log: silent,
-      metrics: { ...uncounted, ownTokenExpiresAt: (atMs) => void shown.push(atMs) },
+      metrics: uncounted,
       grants: { first: undefined, refresh: () => answered },
       directToken: undefined,
       refreshToken: 'configured',
@@ -166,7 +165,50 @@ describe('the own token', () => {
     answer({ kind: 'granted', accessToken: 'late', lifeMs: 100_000, refreshToken: 'rotated', scope: undefined })
     expect(await waiting, 'calls under way are served').to.include({ value: 'late' })
     expect(written).to.deep.equal([['rotated', true]])
-    expect(shown).to.deep.equal([])
+  })
+
+  it('P21 P22 a refused token is renewed no sooner than a failed attempt and a 429 let it, and at once where that was cured', async () => {
+    for (const [retryAfterMs, waitMs] of [
+      [0, 5_000],
+      [8_000, 8_000],
+    ] as const) {
+      const { own, clock, asked, grant } = start()
+      await grant('one')
+      clock.advance(80_000)
+      await settle()
+      refuse(asked, retryAfterMs)
+      await settle()
+      const one = await take(own)
+      expect(await own.refused(one)).to.include({ kind: 'unavailable', pausedForMs: waitMs })
+      clock.advance(waitMs - 1)
+      await settle()
+      expect(asked).to.have.length(2)
+      clock.advance(1)
+      await grant('two')
+      const two = await take(own)
+      expect(two.value).to.equal('two')
+      clock.advance(30_000)
+      void own.refused(two)
+      await settle()
+      expect(asked, 'the last attempt did not fail').to.have.length(4)
+      own.close()
+    }
+  })
+
+  it('P21 a reload asks for none before the end of a 429 where none serves', async () => {
+    const { clock, asked, reload, own } = start()
+    await settle()
+    refuse(asked, 10_000)
+    await settle()
+    const askedAnew = reload()
+    clock.advance(9_999)
+    await settle()
+    expect(askedAnew).to.have.length(0)
+    expect(own.status()).to.include({ state: 'failed', nextAttemptInMs: 1 })
+    clock.advance(1)
+    await settle()
+    expect(askedAnew).to.have.length(1)
+    own.close()
   })
 
   it('P21 a reload tries at once where the renewal of a token that still serves has failed', async () => {
