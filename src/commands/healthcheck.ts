@@ -3,7 +3,7 @@
 import { request } from 'node:http'
 import { type ChannelCredentials, Client } from '@grpc/grpc-js'
 import { joinHostPort } from '../config/address.ts'
-import type { Config } from '../config/config.ts'
+import type { Config, Problem } from '../config/config.ts'
 import { readAdmin, readExtAuthz } from '../config/listener-rules.ts'
 import { DEFAULT_FILE, type LoadOptions, loadSettings, settingsWithoutFile } from '../config/load.ts'
 import { createReport } from '../config/report.ts'
@@ -89,13 +89,19 @@ function configuredTargets(options: LoadOptions, io: Io): readonly Target[] {
     const grpc = grpcTarget(loaded.config.extAuthz)
     return grpc.length > 0 ? grpc : adminTarget(loaded.config.admin)
   }
-  const errors = loaded.problems.filter(({ severity }) => severity === 'error')
-  for (const problem of errors) io.err(`${formatProblem(problem, options.file ?? DEFAULT_FILE)}\n`)
-  if (errors.some(({ key }) => Object.hasOwn(options.flags ?? {}, key))) return []
-  const known = settings ?? settingsWithoutFile(options)
   const reported = createReport()
-  return [...grpcTarget(readExtAuthz(known, reported)), ...adminTarget(readAdmin(known, reported))]
+  const known = settings ?? settingsWithoutFile(options, reported)
+  const targets = [...grpcTarget(readExtAuthz(known, reported)), ...adminTarget(readAdmin(known, reported))]
+  const flags = new Set(Object.keys(options.flags ?? {}).map((key) => key.toLowerCase()))
+  const isFlag = ({ key }: Problem): boolean => flags.has(key.toLowerCase())
+  const errors = loaded.problems.filter(isError)
+  const ofFlags = reported.problems().filter((problem) => isError(problem) && isFlag(problem))
+  for (const problem of settings === undefined ? [...errors, ...ofFlags] : errors)
+    io.err(`${formatProblem(problem, options.file ?? DEFAULT_FILE)}\n`)
+  return ofFlags.length > 0 || errors.some(isFlag) ? [] : targets
 }
+
+const isError = ({ severity }: Problem): boolean => severity === 'error'
 
 function grpcTarget({ listen: [listen], tls }: Config['extAuthz']): readonly Target[] {
   if (listen === undefined || tls !== undefined) return []
@@ -149,14 +155,13 @@ function askAdmin(address: string): Promise<Answer> {
   const url = URL.parse(`http://${address}/readyz`)
   if (url === null) return Promise.resolve({ kind: 'silent', text: 'not an address' })
   return new Promise((resolve) => {
-    const asked = request(url, { timeout: TIMEOUT_MS, agent: false }, (response) => {
+    const asked = request(url, { signal: AbortSignal.timeout(TIMEOUT_MS), agent: false }, (response) => {
       response.resume()
       resolve({
         kind: response.statusCode === 200 ? 'serving' : 'not-serving',
         text: `HTTP ${response.statusCode}`,
       })
     })
-    asked.once('timeout', () => asked.destroy())
     asked.once('error', () => resolve({ kind: 'silent', text: 'no answer' }))
     asked.end()
   })

@@ -64,8 +64,7 @@ export function loadSettings(options: LoadOptions): {
 }
 
 /** Of environment, flags and defaults alone, whatever is wrong with them: for a file that cannot be read. */
-export function settingsWithoutFile({ env, flags = {} }: LoadOptions): Settings {
-  const report = createReport()
+export function settingsWithoutFile({ env, flags = {} }: LoadOptions, report: Report): Settings {
   const layers = [readEnvironment(env, report), readFlags(flags, report)]
   return readSettings(
     layers,

@@ -161,6 +161,20 @@ describe('commands that talk to a running sidecar', () => {
       })
     }
 
+    it('asks nobody where a flag of its own is wrong, whatever became of the file', async () => {
+      const file = join(directory, 'micro-gw.conf')
+      const set = ['--set', `extAuthz.listen=${address}`]
+      for (const text of ['[extAuthz\n', '[extAuthz]\nlisen = "x"\n']) {
+        writeFileSync(file, text)
+        expect(await runHealthcheck(['--config', file, ...set], {}, captureIo())).to.equal(0)
+        for (const wrong of ['admin.listen=zzz', 'Admin.Listen=zzz']) {
+          const io = captureIo()
+          expect(await runHealthcheck(['--config', file, ...set, '--set', wrong], {}, io), text + wrong).to.equal(1)
+          expect(io.errors()).to.contain('does not say whom to ask')
+        }
+      }
+    })
+
     it('takes one target', async () => {
       expect(await runHealthcheck(['--address', address, '--admin', 'x:1'], {}, captureIo())).to.equal(2)
     })
