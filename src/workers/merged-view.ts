@@ -95,7 +95,8 @@ export function createMergedView({
         configLoadedAt,
         restartRequired,
         keyManager: { ...merged.keyManager, ownToken: keyManager.ownToken },
-        totals: sumTotals([totals, ...retired, ...workers.map(({ status }) => status.totals)]),
+        // Those that have ended in a drain among them.
+        totals: sumTotals([totals, ...retired, ...[...statuses.values()].map((one) => one.totals)]),
       }
     },
     decisions: {

@@ -56,12 +56,12 @@ function viewOf(...workers: FakeWorker[]) {
       return { metrics: Number(line?.slice(ALLOWED.length)), status: await allowed() }
     },
     allowed,
-    end(process: FakeWorker) {
+    end(process: FakeWorker, isDrain = false) {
       members.splice(
         members.findIndex((member) => member.process === process),
         1,
       )
-      view.forget(process)
+      if (!isDrain) view.forget(process)
     },
   }
 
@@ -71,6 +71,14 @@ function viewOf(...workers: FakeWorker[]) {
 }
 
 describe('what an operator sees of several workers', () => {
+  it('goes on counting what a worker had counted that ends in a drain', async () => {
+    const [one, two] = [counting(3), counting(4)]
+    const view = viewOf(one, two)
+    await view.allowedBy()
+    view.end(one, true)
+    expect(await view.allowedBy()).to.deep.equal({ metrics: 7, status: 7 })
+  })
+
   it('goes on counting what a worker that has ended had counted, as metrics and as status', async () => {
     const [one, two, three] = [counting(3), counting(4), counting(5)]
     const view = viewOf(one, two, three)
