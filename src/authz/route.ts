@@ -121,12 +121,15 @@ function isNear(a: string, b: string): boolean {
 }
 
 const MAX_ROUTES = 1024
+/** Wire bytes of one context. Envoy's configuration holds them: nobody writes as many. */
+const MAX_CONTEXT_BYTES = 65_536
 
 /** Compiled routes by the wire bytes of their context; a bounded map, the oldest goes first. */
 export function createRoutes(): (check: CheckView) => CompiledRoute {
   const compiled = new Map<string, CompiledRoute>()
   return (check) => {
     if (check.contextKey === '') return NO_ROUTE
+    if (check.contextKey.length > MAX_CONTEXT_BYTES) return invalid("the route's context is longer than 64 KiB")
     const known = compiled.get(check.contextKey)
     if (known !== undefined) return known
     const route = compileRoute(check.contextExtensions())

@@ -2,6 +2,7 @@
  * What many tokens have in common, kept once: the members of an answer that every Check is asked about. As a key manager
  * has few clients, audiences and sets of scopes, a remembered token costs one reference to it.
  */
+import { hash } from 'node:crypto'
 import type { Claims } from '../authz/ports.ts'
 
 export type SharedClaims = Pick<
@@ -9,13 +10,16 @@ export type SharedClaims = Pick<
   'clientId' | 'iss' | 'audience' | 'scopes' | 'tokenType' | 'isAccessToken' | 'isBound'
 >
 
-/** Longest combination that is looked up, characters, and how many are held: what a server repeats is short and little. */
-const LONGEST = 4096
+/** How many combinations are held, and their characters together: what a server repeats is mostly short and little. */
 const MOST = 1024
+const MOST_CHARACTERS = 1_000_000
+/** Longer ones are looked up by their digest. */
+const LONGEST_KEY = 4096
 
 /** Gives equal claims the same frozen object, as far as the bounds go. */
 export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
   const known = new Map<string, SharedClaims>()
+  let held = 0
   let last: SharedClaims | undefined
   return (claims) => {
     if (last === undefined || !areEqual(last, claims)) last = find(claims)
@@ -24,7 +28,8 @@ export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
 
   function find({ clientId, iss, audience, scopes, tokenType, isAccessToken, isBound }: SharedClaims): SharedClaims {
     // JSON tells everything apart that these members can hold: undefined is null, which no text or list is.
-    const key = JSON.stringify([clientId, iss, audience, scopes, tokenType, isAccessToken, isBound])
+    const text = JSON.stringify([clientId, iss, audience, scopes, tokenType, isAccessToken, isBound])
+    const key = text.length > LONGEST_KEY ? hash('sha256', text) : text
     const before = known.get(key)
     if (before !== undefined) return before
     const shared = Object.freeze({
@@ -36,9 +41,12 @@ export function createSharedClaims(): (claims: SharedClaims) => SharedClaims {
       isAccessToken,
       isBound,
     })
-    if (key.length > LONGEST) return shared
-    if (known.size >= MOST) known.clear()
+    if (known.size >= MOST || held + text.length > MOST_CHARACTERS) {
+      known.clear()
+      held = 0
+    }
     known.set(key, shared)
+    held += text.length
     return shared
   }
 }

@@ -34,13 +34,14 @@ const UNREADABLE: CheckView = {
   header: () => undefined,
 }
 
-function deny(reason: 'internal_error' | 'key_manager_unavailable', detail: string): Denied {
-  const isOutage = reason === 'key_manager_unavailable'
+function deny(reason: 'internal_error' | 'key_manager_unavailable' | 'overloaded', detail: string): Denied {
+  const isOutage = reason !== 'internal_error'
   return { allow: false, reason, cache: 'none', scope: '', retryAfterSeconds: isOutage ? 1 : 0, isOutage, detail }
 }
 
 const INTERNAL_ERROR = deny('internal_error', 'an exception while deciding')
 const TOO_LATE = deny('key_manager_unavailable', 'decided after the deadline of the caller')
+const TOO_MUCH = deny('overloaded', 'Checks that wait hold 32 MiB of requests')
 const STOPPED = deny('key_manager_unavailable', 'the sidecar stops')
 /** Nobody receives it; it is no error of anybody's, and no outage that Envoy could be told of. */
 const CANCELLED: Denied = { ...deny('key_manager_unavailable', 'cancelled by the caller'), isOutage: false }
@@ -52,6 +53,12 @@ function tellOfCancellation(call: ServerUnaryCall<Buffer, Buffer>, cancellation:
     cancellation.whenCancelled?.()
   })
 }
+
+/**
+ * Bytes of the messages of all Checks that wait. Each keeps its own, and what HTTP/2 and gRPC made of it, some five times
+ * as much: where the key manager hangs, as many requests as Envoy lets through would wait on one token.
+ */
+const MOST_WAITING_BYTES = 32 * 1024 * 1024
 
 export interface CheckHandlerDependencies {
   /** The object graph of the newest configuration; read once per call. */
@@ -78,6 +85,7 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
   const nextDecisionId = createDecisionIds(dependencies.decisionIdPrefix)
   const tracing = createTracing()
   const waiting = createWaiting<Decision>()
+  let waitingBytes = 0
 
   /** `what` is ours; the exception's text is foreign and may quote the request. A log that fails costs a line, not an answer. */
   function report(what: string, thrown: unknown): void {
@@ -181,8 +189,19 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       return
     }
 
+    const { length } = call.request
+    if (waitingBytes + length > MOST_WAITING_BYTES) {
+      // It leaves its flight as one whose caller did.
+      cancellation.cancelled = true
+      cancellation.whenCancelled?.()
+      void decided.catch(() => undefined)
+      answer(call, callback, graph, check, TOO_MUCH, arrivedAtMs, callerDeadlineAtMs, trace)
+      return
+    }
+    waitingBytes += length
     const settle = waiting.add((decision) => {
       try {
+        waitingBytes -= length
         metrics.checksInFlight(-1)
         answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs, trace)
       } catch (thrown) {

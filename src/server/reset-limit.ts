@@ -13,12 +13,18 @@ const RESETS = 1_000_000
 /**
  * For connections to come. grpc-js 1.14 has no option for it and hands this object of its own to `http2.createServer`;
  * where it has none the default stays, which is the safe side for the process.
- * Returns false then. `streamResetBurst`, `streamResetRate`, `maxSessionRejectedStreams`: Node 24, `http2`.
+ * Returns false then. All four: Node 24, `http2`.
  */
 export function liftResetLimit(server: Server): boolean {
   const options: unknown = Reflect.get(server, 'commonServerOptions')
   if (typeof options !== 'object' || options === null) return false
-  // A stream refused above max_concurrent_streams counts towards a limit of 100 in the same way.
-  Object.assign(options, { streamResetBurst: RESETS, streamResetRate: RESETS, maxSessionRejectedStreams: RESETS })
+  // A stream refused above max_concurrent_streams counts towards a limit of 100 in the same way, and as an invalid frame
+  // towards one of 1,000.
+  Object.assign(options, {
+    streamResetBurst: RESETS,
+    streamResetRate: RESETS,
+    maxSessionRejectedStreams: RESETS,
+    maxSessionInvalidFrames: RESETS,
+  })
   return true
 }

@@ -156,6 +156,35 @@ describe('F34 malformed frames, 5 MiB messages, many streams reset', () => {
     expect(seenIn(decodeReply(Buffer.concat(chunks).subarray(5))).allowed).to.equal(true)
   })
 
+  it('answers what it took of a burst beyond 1,024 Checks on a new connection, and refuses the rest', async () => {
+    const held = Promise.withResolvers<void>()
+    keyManager.answer(async () => {
+      await held.promise
+      return { body: { active: true, exp: inSeconds(300) } }
+    })
+    // Before the server's SETTINGS have come there is no other limit. nghttp2 ends a session after 1,000 invalid frames,
+    // among which Node counts what it refuses.
+    const session = openSession(`http://${sidecar.address}`, { peerMaxConcurrentStreams: 3000 })
+    session.on('error', () => undefined)
+    let refused = 0
+    const ends = Array.from({ length: 2500 }, () => {
+      const stream = session.request(CALL)
+      return new Promise<string>((resolve) => {
+        stream.on('trailers', (trailers) => resolve(String(trailers['grpc-status'])))
+        stream.on('error', () => {
+          refused += 1
+          if (refused === 2500 - 1024) held.resolve()
+          resolve(`code ${stream.rstCode}`)
+        })
+        stream.resume().end(framed(check))
+      })
+    })
+    const seen = await Promise.all(ends)
+    session.destroy()
+    const count = (end: string): number => seen.filter((one) => one === end).length
+    expect([count('0'), count(`code ${constants.NGHTTP2_REFUSED_STREAM}`)]).to.deep.equal([1024, 2500 - 1024])
+  })
+
   it('ends a connection of malformed frames, and no other', async () => {
     for (const [name, bytes] of Object.entries(MALFORMED)) {
       const socket = openRaw(NO_SETTINGS, bytes)

@@ -83,6 +83,13 @@ describe("a route's context", () => {
     expect(compiled({ virtual_host: 'shop', 'com.example.team': 'x', tenant: 'a', ...short }).ok).to.equal(true)
   })
 
+  it('refuses a context that nobody writes, unread', () => {
+    const routeOf = createRoutes()
+    const contextExtensions = (): ReadonlyMap<string, string> => expect.fail('it is read')
+    const route = routeOf(view({ contextKey: 'x'.repeat(65_537), contextExtensions }))
+    expect(route).to.deep.equal({ ok: false, detail: "the route's context is longer than 64 KiB" })
+  })
+
   it('compiles one context once', () => {
     let decoded = 0
     const routeOf = createRoutes()

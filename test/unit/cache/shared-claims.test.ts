@@ -51,11 +51,20 @@ describe('shared claims', () => {
 
   it('are right beyond the bounds too, where they are only not shared', () => {
     const share = createSharedClaims()
-    const long = { ...base, scopes: ['x'.repeat(5000)] }
-    expect(share(long)).to.deep.equal(long)
     const first = share(base)
     for (let i = 0; i < 1024; i++) expect(share({ ...base, clientId: `c${i}` })).to.have.property('clientId', `c${i}`)
     expect(share(base)).to.not.equal(first)
     expect(share(base)).to.deep.equal(base)
+  })
+
+  it('are shared where they are long, by clients in turn, up to a million characters', () => {
+    const share = createSharedClaims()
+    const long = (clientId: string): SharedClaims => ({ ...base, clientId, scopes: ['x'.repeat(60_000)] })
+    const [one, two] = [share(long('one')), share(long('two'))]
+    expect(one).to.deep.equal(long('one'))
+    expect(share(long('one'))).to.equal(one)
+    expect(share(long('two'))).to.equal(two)
+    for (let i = 0; i < 17; i++) expect(share(long(`c${i}`))).to.have.property('clientId', `c${i}`)
+    expect(share(long('one')), 'begun anew').to.not.equal(one)
   })
 })

@@ -17,9 +17,9 @@ describe('a Check handler', () => {
   })
   afterEach(() => process.off('unhandledRejection', note))
 
-  const call = (): ServerUnaryCall<Buffer, Buffer> => {
+  const call = (bodyBytes = 0): ServerUnaryCall<Buffer, Buffer> => {
     const request = loadedAuthorization['Check']?.requestSerialize({
-      attributes: { request: { http: { method: 'GET' } } },
+      attributes: { request: { http: { method: 'GET', raw_body: Buffer.alloc(bodyBytes) } } },
     })
     const made: unknown = {
       request,
@@ -74,6 +74,33 @@ describe('a Check handler', () => {
       expect([unhandled, handler.inFlight()]).to.deep.equal([[], 0])
     })
   }
+
+  it('F21 refuses what would wait beyond 32 MiB of requests, and no more once those are answered', async () => {
+    const { promise, resolve } = Promise.withResolvers<Decision>()
+    const parts = serverParts(() => fakePipeline(() => promise))
+    let left = 0
+    const pipeline = () =>
+      fakePipeline((_, __, cancellation) => {
+        cancellation.whenCancelled = () => {
+          left += 1
+        }
+        return promise
+      })
+    const handler = createCheckHandler({ ...parts, pipeline, clock: systemClock })
+    const replies: Buffer[] = []
+    const ask = (): void => handler.handle(call(1024 * 1024), (_, reply) => replies.push(reply as Buffer))
+    for (let asked = 0; asked < 40; asked += 1) ask()
+    expect(replies.map(statusOf)).to.deep.equal(Array(9).fill(8))
+    expect([left, handler.inFlight()]).to.deep.equal([9, 31])
+    resolve(ALLOWED)
+    await nextTurn()
+    expect(replies.slice(9).map(statusOf)).to.deep.equal(Array(31).fill(0))
+    for (let asked = 0; asked < 31; asked += 1) ask()
+    expect(replies).to.have.length(40)
+    await nextTurn()
+    expect(replies.slice(40).map(statusOf)).to.deep.equal(Array(31).fill(0))
+    expect([unhandled, handler.inFlight()]).to.deep.equal([[], 0])
+  })
 
   it('answers once, whatever is settled twice', async () => {
     const { promise, resolve } = Promise.withResolvers<Decision>()
