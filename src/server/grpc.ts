@@ -5,8 +5,8 @@ import type { ListenAddress } from '../config/config.ts'
 import { authorizationService, healthService } from '../envoy/definition.ts'
 import { type CheckHandlerDependencies, createCheckHandler } from './check-handler.ts'
 import type { HealthService } from './health.ts'
+import { setHttp2Options } from './http2-options.ts'
 import { hostOf, isRemote, warnOpenPort } from './listeners.ts'
-import { liftResetLimit } from './reset-limit.ts'
 import { createServerTls, type RenewableCredentials, type ServerTls } from './server-tls.ts'
 import { removeStaleSocket, withSocketMode } from './unix-socket.ts'
 
@@ -63,7 +63,7 @@ export function createGrpcServer(
 
   function createServer(listen: ListenAddress): Server {
     const server = new Server(isRemote(listen) ? REMOTE_OPTIONS : OPTIONS)
-    liftResetLimit(server)
+    setHttp2Options(server)
     server.addService(authorizationService, { Check: handler.handle })
     server.addService(healthService, { ...health.implementation })
     return server
