@@ -112,7 +112,8 @@ function passed(reason: AllowedWithoutToken['reason'], otherScheme: boolean): Al
  */
 function unanswered(failure: Failure, requirements: Requirements): Decision {
   if (requirements.refused !== undefined) return denied(requirements.refused, { cache: 'miss' })
-  if (failure.kind === 'overloaded') return denied('overloaded', { cache: 'miss', isOutage: true })
+  if (failure.kind === 'overloaded')
+    return denied('overloaded', { cache: 'miss', isOutage: true, detail: 'maxInFlight calls are out, maxWaiting wait' })
   if (failure.kind === 'malformed') return denied('key_manager_unavailable', { cache: 'miss', detail: failure.detail })
   return denied('key_manager_unavailable', {
     cache: 'miss',
