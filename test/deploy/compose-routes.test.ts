@@ -10,7 +10,7 @@ import { envoyOrSkip, send } from '../envoy/traffic.ts'
 import { type GatewayPlaces, type RunningGateway, startGateway } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
 import { rewrite } from '../support/rewrite.ts'
-import { spellings } from '../support/spellings.ts'
+import { neighbours, spellings } from '../support/spellings.ts'
 
 const CONF = new URL('../../deploy/docker/micro-gw.conf', import.meta.url)
 const bearer = (token: string): string[] => ['authorization', `Bearer ${token}`]
@@ -66,6 +66,11 @@ describe(`deploy/envoy/${COMPOSE_FILE} with deploy/docker/micro-gw.conf`, functi
     for (const path of spellings(folder, '7')) {
       it(`refuses ${token} at ${path}`, async () => {
         expect((await send(running.port, bearer(token), path)).status).to.be.oneOf([400, 403])
+      })
+    }
+    for (const path of neighbours(folder)) {
+      it(`lets ${token} in at ${path}, which is not below /${folder}`, async () => {
+        expect((await send(running.port, bearer(token), path)).status).to.equal(200)
       })
     }
   }

@@ -55,6 +55,14 @@ describe('deploy/contour/', function () {
     expect(open.map((route) => at(route, 'conditions'))).to.deep.equal([[{ exact: '/healthz' }]])
   })
 
+  it('the policy of writing an order is of the paths of its rule, not of all that begin with them', () => {
+    const [writes] = listAt(resource('virtual-host.yaml', 'HTTPProxy'), 'spec', 'routes').filter((route) =>
+      contextsOf(route).some((context) => context['scopes'] === 'orders:write'),
+    )
+    const [path] = listAt(writes, 'conditions')
+    expect(path).to.deep.equal({ regex: '/orders(/.*)?' })
+  })
+
   describe("Contour's definitions", () => {
     let definitions: CrdCheck
     before(function () {

@@ -25,7 +25,7 @@ import {
   tlsFiles,
 } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
-import { spellings } from '../support/spellings.ts'
+import { neighbours, spellings } from '../support/spellings.ts'
 import { needTool } from '../support/tool.ts'
 
 const files = readExamples('envoy-gateway')
@@ -314,6 +314,12 @@ describe('deploy/envoy-gateway/', function () {
           it(`holds them at ${path} too`, async () => {
             // 307: Envoy Gateway sends the client to the decoded path, which is judged when it comes.
             expect(await post(running.port, path, 'reads')).to.be.oneOf([307, 400, 403])
+          })
+        }
+
+        for (const path of neighbours('orders')) {
+          it(`asks for none at ${path}, which is not below /orders`, async () => {
+            expect(await post(running.port, path, 'reads')).to.equal(200)
           })
         }
 

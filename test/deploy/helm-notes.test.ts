@@ -1,6 +1,5 @@
 /** The chart's NOTES.txt: what it says to paste names what exists, and fits what the service wants. */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { load } from 'js-yaml'
@@ -8,6 +7,7 @@ import { before, describe, it } from 'mocha'
 import { SERVER_NAME } from '../envoy/deployed.ts'
 import { at, listAt } from '../support/crds.ts'
 import { needTool } from '../support/tool.ts'
+import { renderNotes } from './helm-notes.ts'
 import { ofKind, ROOT, readManifests, run } from './kubernetes-rendered.ts'
 
 const CHART = 'deploy/helm/micro-gw-authz'
@@ -19,21 +19,6 @@ describe(`${CHART}: the notes`, function () {
   before(function () {
     helm = needTool(this, 'helm')
   })
-
-  const template = (chart: string, values: string, ...more: readonly string[]): string =>
-    run(
-      helm,
-      'template',
-      'authz',
-      chart,
-      '-n',
-      'gateway',
-      '--kube-version',
-      '1.37.0',
-      '-f',
-      join(CHART, values),
-      ...more,
-    )
 
   const clusterOf = (notes: string): unknown => load(/^ {2}- name: ext_authz[\s\S]*?\n\n/m.exec(notes)?.[0] ?? '')
 
@@ -62,9 +47,10 @@ describe(`${CHART}: the notes`, function () {
   })
 
   it('name the Service that exists', () => {
-    // helm prints notes only when it installs, even for show; the template is rendered as a manifest here.
     const notes = showNotes('ci/mutual-tls-values.yaml')
-    const services = ofKind(readManifests(template(CHART, 'ci/mutual-tls-values.yaml')), 'Service')
+    const place = ['template', 'authz', CHART, '-n', 'gateway', '--kube-version', '1.37.0']
+    const template = run(helm, ...place, '-f', join(CHART, 'ci/mutual-tls-values.yaml'))
+    const services = ofKind(readManifests(template), 'Service')
     const names = services.map(({ metadata }) => metadata.name).sort()
     expect(names).to.deep.equal(['authz-micro-gw-authz', 'authz-micro-gw-authz-headless'])
     expect(notes).to.include('address: authz-micro-gw-authz-headless.gateway.svc, port_value: 9001')
@@ -73,21 +59,6 @@ describe(`${CHART}: the notes`, function () {
     expect(clusterOf(notes)).to.have.nested.property('[0].load_assignment.cluster_name', 'ext_authz')
   })
 
-  /** NOTES.txt, rendered by a copy of the chart in which it is a ConfigMap. */
-  function showNotes(values: string): string {
-    const folder = mkdtempSync(join(tmpdir(), 'chart-'))
-    try {
-      cpSync(join(ROOT, CHART), folder, { recursive: true })
-      const notes = readFileSync(join(folder, 'templates/NOTES.txt'), 'utf8')
-      writeFileSync(
-        join(folder, 'templates/notes.yaml'),
-        `notes: {{ include "notes" . | toJson }}\n{{ define "notes" }}${notes}{{ end }}`,
-      )
-      const [document] = readManifests(template(folder, values, '-s', 'templates/notes.yaml'))
-      const shown: unknown = Object(document).notes
-      return typeof shown === 'string' ? shown : ''
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
-  }
+  const showNotes = (values: string): string =>
+    renderNotes(helm, CHART, Object(load(readFileSync(join(ROOT, CHART, values), 'utf8'))))
 })

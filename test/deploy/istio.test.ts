@@ -14,7 +14,7 @@ import { at, type CrdCheck, isObject, type JsonObject, listAt, needCrds, readRes
 import { example, readExamples, unexplained } from '../support/example-folder.ts'
 import { confProblems, type GatewayPlaces, post, type RunningGateway, startGateway } from '../support/gateway.ts'
 import { inSeconds } from '../support/pair.ts'
-import { spellings } from '../support/spellings.ts'
+import { neighbours, spellings } from '../support/spellings.ts'
 import { needTool } from '../support/tool.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -331,6 +331,12 @@ describe('deploy/istio/', function () {
       for (const path of spellings('orders', '7')) {
         it(`holds them at ${path} too`, async () => {
           expect(await post(running.port, path, 'reads')).to.be.oneOf([400, 403])
+        })
+      }
+
+      for (const path of neighbours('orders')) {
+        it(`asks for none at ${path}, which is not below /orders`, async () => {
+          expect(await post(running.port, path, 'reads')).to.equal(200)
         })
       }
 

@@ -10,7 +10,7 @@ import { runCheckConfig } from '../../src/commands/check-config.ts'
 import { post as postStatus } from '../support/gateway.ts'
 import { captureIo } from '../support/io.ts'
 import { inSeconds } from '../support/pair.ts'
-import { spellings } from '../support/spellings.ts'
+import { neighbours, spellings } from '../support/spellings.ts'
 import {
   COMPOSE_FILE,
   type Deployed,
@@ -159,6 +159,12 @@ for (const version of VERSIONS) {
         for (const path of spellings('orders', '7')) {
           it(`holds the scope of POST /orders at ${path} too`, async () => {
             expect(await postStatus(running.places.port, path, CANARY)).to.be.oneOf([400, 403])
+          })
+        }
+
+        for (const path of neighbours('orders')) {
+          it(`asks for no scope at ${path}, which is not below /orders`, async () => {
+            expect(await postStatus(running.places.port, path, CANARY)).to.equal(200)
           })
         }
 

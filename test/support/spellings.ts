@@ -20,3 +20,10 @@ export const spellings = (folder: string, name: string): readonly string[] => [
   `/x/..%5c${folder}/${name}`,
   `/x/%252e%252e/${folder}/${name}`,
 ]
+
+/**
+ * Paths that begin as the folder's do and are not below it. Each is spelt so that a prefix of text finds it, and so that it does
+ * not: where the two are judged differently, route and rule do not cover the same.
+ */
+export const neighbours = (folder: string): readonly string[] =>
+  ['.html', '.json', 's', '-archive/7'].flatMap((suffix) => [`/${folder}${suffix}`, `/;/${folder}${suffix}`])
