@@ -80,7 +80,11 @@ export function keyManagerRows(): readonly Row[] {
         default: true,
       },
     ),
-    row('keyManager.proxy', 'text', 'Forward proxy to the key manager, `http://host:port`; not used to loopback.'),
+    row(
+      'keyManager.proxy',
+      'text',
+      'Forward proxy to the key manager, `http://host:port`; one elsewhere is not used to loopback.',
+    ),
     row('keyManager.lenientExp', 'boolean', 'Accepts `exp` and `nbf` as numeric strings.', { default: false }),
     row(
       'keyManager.tls.caFile',

@@ -41,7 +41,7 @@ export interface PostClientOptions {
   /** Bytes of body read at most. */
   readonly maxAnswerSize: number
   readonly tls: TlsOptions
-  /** URL of an HTTP proxy, not used to loopback; undefined: none. */
+  /** URL of an HTTP proxy, one elsewhere is not used to loopback; undefined: none. */
   readonly proxy: string | undefined
   readonly clock: Clock
   readonly lookup?: LookupFunction
@@ -172,7 +172,7 @@ export interface FetchOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly tls?: TlsOptions
-  /** URL of an HTTP proxy, not used to loopback; undefined: none. */
+  /** URL of an HTTP proxy, one elsewhere is not used to loopback; undefined: none. */
   readonly proxy?: string | undefined
   readonly clock?: Clock
 }
@@ -258,7 +258,8 @@ class ReachableAgent extends HttpsAgent {
   }
 }
 
-/** None to loopback: plain http is allowed there because it does not leave the host. */
+/** From one elsewhere none to loopback: plain http is allowed there because it does not leave the host. */
 function proxyTo(hostname: string, proxy: string | undefined): string | undefined {
-  return isLoopback(hostname) ? undefined : proxy
+  if (proxy === undefined || !isLoopback(hostname)) return proxy
+  return isLoopback(new URL(proxy).hostname) ? proxy : undefined
 }

@@ -17,7 +17,7 @@ import { type Certificates, makeCertificates } from '../../support/certificates.
 import { type ScriptedKeyManager, startKeyManager } from '../../support/key-manager.ts'
 import { plainTls } from '../keymanager/support.ts'
 
-/** Only the proxy resolves it: to loopback no proxy is used. */
+/** Only the proxy resolves it. */
 const HOST = 'keymanager.test'
 
 interface Proxy {
@@ -148,17 +148,24 @@ describe('a proxy', () => {
     expect(names).to.deep.equal([HOST, HOST])
   })
 
-  it('learns nothing of calls to loopback, where plain http is allowed because it does not leave the host', async () => {
+  it('elsewhere learns nothing of calls to loopback, where plain http is allowed because it does not leave the host', async () => {
     const plain = await startKeyManager()
+    // No name of loopback, though it leads there.
+    const elsewhere = proxy.url.replace('127.0.0.1', '0.0.0.0')
+    expect(await callTwice(url, { proxy: elsewhere, tls: trusting() })).to.deep.equal([200, 200])
+    expect(proxy.asked.splice(0)).to.have.length(2)
+    server.requests.length = 0
     for (const host of ['127.0.0.1', 'localhost']) {
       const at = (each: string) => each.replace('127.0.0.1', host)
-      expect(await callTwice(at(plain.url), { proxy: proxy.url })).to.deep.equal([200, 200])
-      expect(await callTwice(at(server.url), { proxy: proxy.url, tls: trusting() })).to.deep.equal([200, 200])
+      expect(await callTwice(at(plain.url), { proxy: elsewhere })).to.deep.equal([200, 200])
+      expect(await callTwice(at(server.url), { proxy: elsewhere, tls: trusting() })).to.deep.equal([200, 200])
     }
-    await plain.close()
     expect(proxy.asked).to.deep.equal([])
     expect(plain.requests).to.have.length(4)
     expect(server.requests).to.have.length(4)
+    expect(await callTwice(plain.url, { proxy: proxy.url })).to.deep.equal([200, 200])
+    expect(proxy.asked, 'one on loopback').to.have.length(2)
+    await plain.close()
   })
 
   it('that stalls on CONNECT holds the places of the pool for the connect timeout, not until the pool is old', async () => {
