@@ -6,7 +6,7 @@
 import { type LoadRequest, type LoadTarget, openConnection } from './connection.ts'
 import { type ExpectedReplies, expectReplies } from './replies.ts'
 
-export interface OpenLoop extends Pick<ExpectedReplies, 'clock'> {
+export interface OpenLoop extends Pick<ExpectedReplies, 'clock' | 'mayBeDenied'> {
   readonly target: LoadTarget
   readonly connections: number
   readonly perSecond: number
@@ -23,9 +23,11 @@ export interface OpenLoopResult {
   readonly latenessMs: Float64Array
   /** The rate at which requests were sent. */
   readonly achievedPerSecond: number
+  /** Share of the replies that were not the expected one: 0 but where `mayBeDenied`. */
+  readonly deniedShare: number
 }
 
-/** Rejects where a reply is not the expected one, and where none comes for 30 s. */
+/** Rejects where a reply is not the expected one (but for `mayBeDenied`), and where none comes for 30 s. */
 export async function runOpenLoop(loop: OpenLoop): Promise<OpenLoopResult> {
   const open = Array.from({ length: loop.connections }, () => openConnection(loop.target))
   const connections = await Promise.all(open)
@@ -58,9 +60,9 @@ export async function runOpenLoop(loop: OpenLoop): Promise<OpenLoopResult> {
   }
   try {
     setImmediate(sendDue)
-    await replies.denied
+    const denied = await replies.denied
     const tookMs = total * intervalMs + (latenessMs.at(-1) ?? 0)
-    return { latenciesMs, latenessMs, achievedPerSecond: total / (tookMs / 1000) }
+    return { latenciesMs, latenessMs, achievedPerSecond: total / (tookMs / 1000), deniedShare: denied / total }
   } finally {
     for (const connection of connections) connection.close()
   }

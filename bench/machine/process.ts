@@ -1,5 +1,5 @@
 /** Child processes: started on a core, known to be ready by a line they write, ended with the bench. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { pinned } from './cores.ts'
 
@@ -21,6 +21,11 @@ export interface Running<Ready> {
 const running = new Set<{ stop(): Promise<void> }>()
 const TOO_LONG_MS = 20_000
 
+const children = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
 export async function startProcess<Ready>(options: StartOptions<Ready>): Promise<Running<Ready>> {
   const [program = '', ...args] = pinned(options.core, options.command)
   const child = spawn(program, args, {
@@ -28,8 +33,7 @@ export async function startProcess<Ready>(options: StartOptions<Ready>): Promise
     env: { ...process.env, ...options.env },
   })
   const exited = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const killAtExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', killAtExit)
+  children.add(child)
   const handle = {
     async stop() {
       running.delete(handle)
@@ -37,7 +41,7 @@ export async function startProcess<Ready>(options: StartOptions<Ready>): Promise
       const timer = setTimeout(() => child.kill('SIGKILL'), 3000)
       await exited
       clearTimeout(timer)
-      process.removeListener('exit', killAtExit)
+      children.delete(child)
     },
   }
   running.add(handle)
