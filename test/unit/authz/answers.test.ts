@@ -2,10 +2,20 @@ import { expect } from 'chai'
 import { describe, it } from 'mocha'
 import { createAnswers } from '../../../src/authz/answers.ts'
 import { createAnswerCache, createAnswerMemory } from '../../../src/cache/answer-cache.ts'
-import { claims, keyOf } from '../../support/authz.ts'
+import { claims, createDomain, keyOf, view } from '../../support/authz.ts'
 import { createFakeClock } from '../../support/clock.ts'
 
 describe('a look-up of the answers', () => {
+  it('E15 asks nobody for a Check that was cancelled before it could', async () => {
+    const domain = createDomain()
+    const cancellation = { cancelled: true, whenCancelled: undefined }
+    expect(await domain.authorize(view(), { cancellation })).to.include({
+      allow: false,
+      reason: 'key_manager_unavailable',
+    })
+    expect(domain.asked).to.have.length(0)
+  })
+
   it('counts as a hit what it hands out and as a miss what is too old for the route', async () => {
     const clock = createFakeClock()
     const seen: string[] = []

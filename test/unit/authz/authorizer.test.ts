@@ -124,7 +124,9 @@ describe('the authorizer', () => {
     expect(await reasonFor(createDomain(), preflight)).to.equal('missing_credentials')
     const open = createDomain({ settings: { allowCorsPreflight: true } })
     expect(await reasonFor(open, preflight)).to.equal('allowed_preflight')
-    expect(await reasonFor(open, view({ ...NONE, method: 'OPTIONS' }))).to.equal('missing_credentials')
+    for (const headers of [{}, { origin: 'https://x' }, { 'access-control-request-method': 'PUT' }])
+      expect(await reasonFor(open, view({ ...NONE, method: 'OPTIONS', headers }))).to.equal('missing_credentials')
+    expect(await reasonFor(open, { ...preflight, method: 'GET' })).to.equal('missing_credentials')
   })
 
   it('passes a preflight before policy is asked, in the order of the table', async () => {

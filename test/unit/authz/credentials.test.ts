@@ -38,7 +38,15 @@ describe('bearer credentials', () => {
 
   it('C73 takes nothing, and another scheme, as missing', () => {
     expect(readCredentials(undefined, 0)).to.deep.equal({ kind: 'missing', otherScheme: false })
-    for (const value of ['Basic YTpi', 'bearerX abc', 'DPoP abc', 'abc']) {
+    for (const value of [
+      'Basic YTpi',
+      'bearerX abc',
+      'DPoP abc',
+      'abc',
+      'Digest username="a", realm="b"',
+      'Basic abc ',
+      'Basic\tabc',
+    ]) {
       expect(readCredentials(value, 1), value).to.deep.equal({ kind: 'missing', otherScheme: true })
     }
   })

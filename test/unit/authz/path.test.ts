@@ -23,6 +23,13 @@ describe('path normalisation', () => {
       '/100%25': '/100%',
       '/E.T./...': '/E.T./...',
       '/a b%20': '/a b ',
+      '/a/b/..': '/a/',
+      '/a/b/../': '/a/',
+      '/a/.': '/a/',
+      '/./admin/': '/admin/',
+      '/./admin': '/admin',
+      '/a;x/': '/a/',
+      '/.': '/',
     }
     for (const [path, normal] of Object.entries(cases)) expect(normalisePath(path), path).to.equal(normal)
   })

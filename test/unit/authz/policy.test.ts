@@ -114,6 +114,7 @@ describe('policy', () => {
         'insufficient_scope',
       )
     expect(shortfall([{ ...OPEN_POLICY, requiredScopes: ['b', 'a', 'a'] }], claims())).to.equal(undefined)
+    expect(shortfall([{ ...OPEN_POLICY, issuer: 'https://idp.example.com' }], claims())).to.equal(undefined)
     expect(shortfall([{ ...OPEN_POLICY, issuer: 'https://idp.example.com/' }], claims())?.reason).to.equal(
       'wrong_issuer',
     )

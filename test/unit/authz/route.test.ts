@@ -83,6 +83,24 @@ describe("a route's context", () => {
     expect(compiled({ virtual_host: 'shop', 'com.example.team': 'x', tenant: 'a', ...short }).ok).to.equal(true)
   })
 
+  it('keeps 1,024 contexts, and of more not the oldest', () => {
+    const routeOf = createRoutes()
+    let compiled = 0
+    const ask = (key: number): void => {
+      const contextExtensions = (): ReadonlyMap<string, string> => {
+        compiled += 1
+        return new Map([['scopes', 'a']])
+      }
+      routeOf(view({ contextKey: `key ${key}`, contextExtensions }))
+    }
+    for (let key = 0; key < 1_024; key += 1) ask(key)
+    ask(0)
+    expect(compiled).to.equal(1_024)
+    ask(1_024)
+    ask(0)
+    expect(compiled).to.equal(1_026)
+  })
+
   it('refuses a context that nobody writes, unread', () => {
     const routeOf = createRoutes()
     const contextExtensions = (): ReadonlyMap<string, string> => expect.fail('it is read')

@@ -37,6 +37,26 @@ describe('the words of a policy', () => {
   })
 })
 
+describe('a host of a rule', () => {
+  it('is a name or an address that a request can have, its port cut off', () => {
+    const problems = (host: string): number => errorsOf(load(`${GOOD}[[policy.rules]]\nhosts = ["${host}"]\n`)).length
+    for (const host of ['api.example.com', '*.example.com', '127.0.0.1', '[::1]'])
+      expect(problems(host), host).to.equal(0)
+    for (const host of ['[::1]:80', '[::1]x', 'x[::1]', 'api.example.com:80', 'api.example.com.', 'https://a'])
+      expect(problems(host), host).to.equal(1)
+  })
+})
+
+describe('[caching] of a shared store', () => {
+  it('is refused where it asks for anything but what is there', () => {
+    const errors = (keys: string): number => errorsOf(load(`${GOOD}[caching]\n${keys}\n`)).length
+    for (const keys of ['storeTimeout = "20ms"', 'store = "memory"', 'unsealed = false'])
+      expect(errors(keys), keys).to.equal(0)
+    for (const keys of ['storeTimeout = "30ms"', 'storeTimeout = "19ms"', 'store = "redis://x"', 'unsealed = true'])
+      expect(errors(keys), keys).to.equal(1)
+  })
+})
+
 describe('names that the token endpoint must know', () => {
   const client = (keys: string): string => `${OWN_TOKEN}${keys}\n`
 

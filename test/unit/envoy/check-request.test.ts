@@ -33,6 +33,31 @@ describe('envoy/check-request', () => {
     expect(view.header('x-absent')).to.equal(undefined)
   })
 
+  it('F24 finds malformed what is framed wrongly, at whichever level: never a request without credentials', () => {
+    const inRequest = (bytes: Buffer): Buffer => field(1, field(4, bytes))
+    const inHttp = (bytes: Buffer): Buffer => inRequest(field(2, bytes))
+    const LEVELS: Readonly<Record<string, readonly [number, (bytes: Buffer) => Buffer]>> = {
+      attributes: [1, (bytes) => bytes],
+      request: [4, (bytes) => field(1, bytes)],
+      'context extensions': [10, (bytes) => field(1, bytes)],
+      http: [2, inRequest],
+      method: [2, inHttp],
+      headers: [3, inHttp],
+      path: [4, inHttp],
+      host: [5, inHttp],
+      'header map': [13, inHttp],
+      'name of a header': [1, (bytes) => inHttp(field(3, bytes))],
+      'value of a header': [2, (bytes) => inHttp(field(3, bytes))],
+    }
+    for (const [name, [number, within]] of Object.entries(LEVELS)) {
+      const whole = field(number)
+      expect(decode(within(whole)).form, `${name}, empty`).to.not.equal('malformed')
+      // A varint in its place, and a length that goes beyond what is around it.
+      for (const bytes of [Buffer.from([number * 8, 1]), Buffer.from([number * 8 + 2, 1])])
+        expect(decode(within(bytes)).form, `${name}: ${bytes.toString('hex')}`).to.equal('malformed')
+    }
+  })
+
   it('gives equal context keys for equal context and different ones for different context', () => {
     const key = (context: Record<string, string>) => decode(encodeRequest({ context })).contextKey
     expect(key({})).to.equal('')

@@ -93,6 +93,7 @@ describe('introspection answer: never active', () => {
     'application/jwt',
     'application/token-introspection+jwt',
     'application/jsonp',
+    'x-application/json',
     'json',
     'application/json, text/html',
   ]) {

@@ -195,6 +195,44 @@ describe('the own token', () => {
     }
   })
 
+  it('P21 serves until its expiry and no longer, whatever became of its renewal', async () => {
+    const { own, clock, asked, grant } = start()
+    await grant('one')
+    clock.advance(80_000)
+    await settle()
+    refuse(asked)
+    await settle()
+    clock.advance(19_999)
+    expect(await take(own)).to.include({ value: 'one' })
+    expect(own.status().expiresAt).to.be.a('string')
+    clock.advance(1)
+    expect(await own.take()).to.include({ kind: 'unavailable' })
+    expect(own.status()).to.deep.include({ state: 'failed', expiresAt: undefined })
+    own.close()
+  })
+
+  it('P26 begins with the refresh token of an earlier life, not with the configured access token', async () => {
+    const sent: string[] = []
+    const refresh = async (token: string): Promise<GrantResult> => {
+      sent.push(token)
+      return { kind: 'granted', accessToken: 'fresh', lifeMs: 100_000, refreshToken: undefined, scope: undefined }
+    }
+    const own = createOwnToken({
+      clock: createFakeClock(),
+      log: silent,
+      metrics: uncounted,
+      grants: { first: undefined, refresh },
+      directToken: 'configured',
+      refreshToken: 'configured refresh',
+      scope: '',
+      saved: { file: 'state.json', read: () => 'saved', write: async () => undefined },
+      random: () => 0,
+    })
+    expect(await take(own)).to.include({ value: 'fresh' })
+    expect(sent).to.deep.equal(['saved'])
+    own.close()
+  })
+
   it('P21 a reload asks for none before the end of a 429 where none serves', async () => {
     const { clock, asked, reload, own } = start()
     await settle()
