@@ -53,7 +53,7 @@ describe('envoy/check-request', () => {
       const whole = field(number)
       expect(decode(within(whole)).form, `${name}, empty`).to.not.equal('malformed')
       // A varint in its place, and a length that goes beyond what is around it.
-      for (const bytes of [Buffer.from([number * 8, 1]), Buffer.from([number * 8 + 2, 1])])
+      for (const bytes of [Buffer.from([number * 8, 0]), Buffer.from([number * 8 + 2, 1])])
         expect(decode(within(bytes)).form, `${name}: ${bytes.toString('hex')}`).to.equal('malformed')
     }
   })
