@@ -79,7 +79,7 @@ class Flight implements Interest {
 /** A Check that waits: for the landing, for its time, or for Envoy to give up, whichever comes first. */
 class Waiter {
   after: Waiter | undefined
-  private readonly cancellation: Cancellation
+  private cancellation: Cancellation | undefined
   private resolve: ((found: Found) => void) | undefined
   private stopTimer: (() => void) | undefined
 
@@ -91,7 +91,7 @@ class Waiter {
   /** `giveUp` when the time is over or the Check is cancelled. */
   wait(clock: Clock, ms: number, giveUp: () => void): void {
     this.stopTimer = clock.after(ms, giveUp)
-    this.cancellation.whenCancelled = giveUp
+    if (this.cancellation !== undefined) this.cancellation.whenCancelled = giveUp
   }
 
   /** False: it was settled before. */
@@ -99,8 +99,11 @@ class Waiter {
     const { resolve } = this
     if (resolve === undefined) return false
     this.resolve = undefined
-    this.cancellation.whenCancelled = undefined
+    if (this.cancellation !== undefined) this.cancellation.whenCancelled = undefined
     this.stopTimer?.()
+    // It stays in its flight until that lands: nothing of the Check may stay with it.
+    this.cancellation = undefined
+    this.stopTimer = undefined
     resolve(found)
     return true
   }

@@ -41,7 +41,7 @@ export function policyRows(): readonly Row[] {
     row(
       `${rule}.enforce`,
       'boolean',
-      'false: the conditions of this rule are only counted and logged, and the rules behind it are looked at all the same.',
+      'false: the conditions of this rule are only counted and logged, and the rules behind it are looked at all the same; for `noMatch` it is a match.',
       {
         default: true,
       },

@@ -190,20 +190,18 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
     }
 
     const { length } = call.request
-    if (waitingBytes + length > MOST_WAITING_BYTES) {
-      // It leaves its flight as one whose caller did.
-      cancellation.cancelled = true
-      cancellation.whenCancelled?.()
-      void decided.catch(() => undefined)
-      answer(call, callback, graph, check, TOO_MUCH, arrivedAtMs, callerDeadlineAtMs, trace)
-      return
-    }
-    waitingBytes += length
+    const isTooMuch = waitingBytes + length > MOST_WAITING_BYTES
+    const heldBytes = isTooMuch ? 0 : length
+    waitingBytes += heldBytes
+    trace?.wait()
     const settle = waiting.add((decision) => {
       try {
-        waitingBytes -= length
+        waitingBytes -= heldBytes
         metrics.checksInFlight(-1)
-        answer(call, callback, graph, check, decision, arrivedAtMs, callerDeadlineAtMs, trace)
+        // What is known without an answer counts first: a path that no rule matches is refused, full or not.
+        const isUnanswered = decision.allow || decision.reason === 'key_manager_unavailable'
+        const said = isTooMuch && isUnanswered ? TOO_MUCH : decision
+        answer(call, callback, graph, check, said, arrivedAtMs, callerDeadlineAtMs, trace)
       } catch (thrown) {
         report('answer', thrown)
         denyAtLast(callback)
@@ -216,5 +214,10 @@ export function createCheckHandler(dependencies: CheckHandlerDependencies): Chec
       report('decide', thrown)
       settle(INTERNAL_ERROR)
     })
+    if (!isTooMuch) return
+    // It leaves its flight as one whose caller did, and so is decided before the next turn.
+    cancellation.cancelled = true
+    cancellation.whenCancelled?.()
+    setImmediate(settle, TOO_MUCH)
   }
 }

@@ -17,6 +17,8 @@ export interface TraceMetadata {
 
 /** The trace of one Check, until it is answered. */
 export interface BegunTrace extends CheckTrace {
+  /** Its Check waits: what is needed of the request is read now, and the request let go. Never throws. */
+  wait(): void
   /** Once, with what was sent. `outcome`: as the metric `microgw_checks_total` counts it. Never throws. */
   end(outcome: 'allow' | 'deny' | 'error', decision: Decision, decisionId: string): void
 }
@@ -41,10 +43,11 @@ function isRegistered(): boolean {
 
 const passing: Tracing = { begin: (metadata, check) => new PassedOn(metadata, check) }
 
-/** Reads nothing before there is a call to make: a hit makes none. */
+/** Reads nothing before there is a call to make, or to wait for: a hit makes none. */
 class PassedOn implements BegunTrace {
-  private readonly metadata: TraceMetadata
-  private readonly check: CheckView
+  private metadata: TraceMetadata | undefined
+  private check: CheckView | undefined
+  private context: TraceContext | undefined
 
   constructor(metadata: TraceMetadata, check: CheckView) {
     this.metadata = metadata
@@ -52,8 +55,15 @@ class PassedOn implements BegunTrace {
   }
 
   call(): TracedCall | undefined {
-    const context = contextOf(this.metadata, this.check)
-    return context === undefined ? undefined : { headers: writeTraceContext(context), end() {} }
+    this.wait()
+    return this.context === undefined ? undefined : { headers: writeTraceContext(this.context), end() {} }
+  }
+
+  wait(): void {
+    const { metadata, check } = this
+    this.metadata = undefined
+    this.check = undefined
+    if (metadata !== undefined && check !== undefined) this.context = orNothing(() => contextOf(metadata, check))
   }
 
   end(): void {}
@@ -103,6 +113,7 @@ function createSpans({
 
     return {
       call: (url) => orNothing(() => call(url)),
+      wait() {},
       end(outcome, { reason, cache }, decisionId) {
         orNothing(() => {
           span.setAttributes({

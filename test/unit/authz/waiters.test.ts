@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect } from 'chai'
 import { beforeEach, describe, it } from 'mocha'
 import { type Answers, createAnswers, type Found } from '../../../src/authz/answers.ts'
@@ -54,6 +56,26 @@ describe('who waits for one call', () => {
     expect(calls).to.have.length(1)
     return calls[0] as Call
   }
+
+  it('F27 keeps nothing of who gave up, however long the call is out', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect: () => void = runInNewContext('gc')
+    const stays = ask()
+    const leave = (how: 'cancelled' | 'late'): WeakRef<Cancellation> => {
+      const cancellation: Cancellation = { cancelled: false, whenCancelled: undefined }
+      void answers.ask(key, 'token', clock.monotonicMs() + 10, undefined, cancellation)
+      if (how === 'cancelled') cancellation.whenCancelled?.()
+      return new WeakRef(cancellation)
+    }
+    const left = [leave('cancelled'), leave('late')]
+    clock.advance(10)
+    await turn()
+    collect()
+    expect(left.map((one) => one.deref())).to.deep.equal([undefined, undefined])
+    only().answer({ kind: 'inactive' })
+    await turn()
+    expect(kind(stays)).to.equal('false')
+  })
 
   it('each gets the answer, whoever before or behind it gave up', async () => {
     const all = Array.from({ length: 6 }, (_, index) => ask(index === 1 ? 10 : 1_000))

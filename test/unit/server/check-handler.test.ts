@@ -90,6 +90,7 @@ describe('a Check handler', () => {
     const replies: Buffer[] = []
     const ask = (): void => handler.handle(call(1024 * 1024), (_, reply) => replies.push(reply as Buffer))
     for (let asked = 0; asked < 40; asked += 1) ask()
+    await nextTurn()
     expect(replies.map(statusOf)).to.deep.equal(Array(9).fill(8))
     expect([left, handler.inFlight()]).to.deep.equal([9, 31])
     resolve(ALLOWED)
@@ -100,6 +101,24 @@ describe('a Check handler', () => {
     await nextTurn()
     expect(replies.slice(40).map(statusOf)).to.deep.equal(Array(31).fill(0))
     expect([unhandled, handler.inFlight()]).to.deep.equal([[], 0])
+  })
+
+  it('F21 says what is known without the token first, full or not', async () => {
+    const parts = serverParts(() => fakePipeline(() => ALLOWED))
+    const pipeline = () =>
+      fakePipeline(
+        (_, __, cancellation) =>
+          new Promise((resolve) => {
+            cancellation.whenCancelled = () => resolve(denied('no_matching_rule'))
+          }),
+      )
+    const handler = createCheckHandler({ ...parts, pipeline, clock: systemClock })
+    const replies: Buffer[] = []
+    for (let asked = 0; asked < 33; asked += 1)
+      handler.handle(call(1024 * 1024), (_, reply) => replies.push(reply as Buffer))
+    await nextTurn()
+    expect(replies.map(statusOf)).to.deep.equal([7, 7])
+    handler.abandon()
   })
 
   it('answers once, whatever is settled twice', async () => {
