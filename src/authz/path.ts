@@ -8,8 +8,7 @@
 const RAW_AMBIGUOUS = /%(?:2f|5c|3b|3f|23)/i
 // After one decoding: what a second decoding or a laxer server would read differently. Parsers of URLs drop tab, CR and LF,
 // and cut other controls at the end.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what is refused
-const DECODED_AMBIGUOUS = /%[0-9a-f]{2}|[\\#\0-\x1f\x7f]/i
+const DECODED_AMBIGUOUS = /%[0-9a-f]{2}|[\\#\p{Cc}]/iu
 // Servers differ in whether they cut parameters, or spaces, before they resolve dots: `/a/..;x/b` (Tomcat), `/a/.. /b`.
 const DRESSED_DOTS = /\/\.\.?(?: +(?:;[^/]*)?|;[^/]*)(?:\/|$)/
 
@@ -20,8 +19,7 @@ export function normalisePath(path: string): string | undefined {
   if (!raw.startsWith('/')) return undefined
   if (RAW_AMBIGUOUS.test(raw)) return undefined
   // Without percent, semicolon, dot or double slash (nearly all paths) there is nothing to do.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: as above
-  if (!/[%;.\\#\0-\x1f\x7f-\uffff]|\/\//.test(raw)) return raw
+  if (!/[%;.\\#\p{Cc}\u{80}-\u{10ffff}]|\/\//u.test(raw)) return raw
   const decoded = decodeOnce(raw)
   if (decoded === undefined || DECODED_AMBIGUOUS.test(decoded) || DRESSED_DOTS.test(decoded)) return undefined
   // No delimiter was hidden by the encoding: the parameters are where they were.
